@@ -1,0 +1,1 @@
+"""harken teaches multimodal models what people prefer."""

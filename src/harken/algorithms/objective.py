@@ -1,0 +1,79 @@
+"""What the loop asks of an algorithm, and what an algorithm is given.
+
+An algorithm is a frozen dataclass that is its own configuration. The loop knows two things of it: which
+outputs of the model it needs, and `loss`. A reinforcement method has `advantages` besides.
+"""
+
+from dataclasses import dataclass, field
+from typing import ClassVar, Protocol
+
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from harken.algorithms.kl import AdaptiveKL
+from harken.data.batch import Batch, Outputs
+
+
+@dataclass(frozen=True)
+class Loss:
+    """A loss to descend, and what to log of it (plain numbers)."""
+
+    value: Float[Tensor, ""]
+    metrics: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Rollout:
+    """N sampled completions of P prompts, scored.
+
+    Attributes:
+        prompt: the prompt row of each completion, (N,).
+        mask: which positions hold a token of the completion, (N, T).
+        logprobs: of the sampled tokens under the policy that sampled them, (N, T).
+        reference_logprobs: the same under the reference, (N, T).
+        scores: the reward of each whole completion, (N,).
+        values: the critic's values of the states before each token, (N, T); zeros without a critic.
+        finished: whether the completion ended by itself, (N,).
+        kl_coefficient: the weight of the KL penalty now.
+    """
+
+    prompt: Int[Tensor, " N"]
+    mask: Bool[Tensor, "N T"]
+    logprobs: Float[Tensor, "N T"]
+    reference_logprobs: Float[Tensor, "N T"]
+    scores: Float[Tensor, " N"]
+    values: Float[Tensor, "N T"]
+    finished: Bool[Tensor, " N"]
+    kl_coefficient: float
+
+
+class Objective(Protocol):
+    """A loss over one batch."""
+
+    needs: ClassVar[frozenset[str]]
+    """Names of the fields of `Outputs` that the loss reads."""
+
+    def loss(self, outputs: Outputs, batch: Batch) -> Loss:
+        """The loss of one batch."""
+        ...
+
+
+class RLAlgorithm(Objective, Protocol):
+    """A reinforcement method: scored rollouts become labels, labels a loss.
+
+    `kl`, `group` and `epochs` are fields of its configuration: how the KL penalty is steered, how many completions a prompt is
+    given in a rollout, and how often each rollout is learnt from.
+    """
+
+    @property
+    def kl(self) -> AdaptiveKL: ...  # noqa: D102
+
+    @property
+    def group(self) -> int: ...  # noqa: D102
+
+    @property
+    def epochs(self) -> int: ...  # noqa: D102
+
+    def advantages(self, rollout: Rollout) -> dict[str, Tensor]:
+        """Labels for `loss`, each with N rows: `advantages` (N, T), and what else the method needs."""
+        ...

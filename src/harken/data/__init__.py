@@ -1,0 +1,1 @@
+"""Before any model: media, prompts, the processor and the one batch layout."""

@@ -1,0 +1,183 @@
+"""The one batch layout: P prompts, each with its completions. The only place that pads.
+
+A prompt (its media included) is computed once; `Completions.prompt` says which prompt each of the N completions
+continues, so groups may be ragged. Prompts are padded on the left, so that completions continue them;
+completions are padded on the right. Supervised training has one completion a prompt, comparisons two,
+group methods G.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class EncodedPrompt:
+    """One prompt as its processor made it, before padding.
+
+    Attributes:
+        ids: token ids, placeholders of media included, (T,).
+        per_token: further tensors with one entry a token (token types and the like), each (T,).
+        media: opaque keyword tensors of the model, rows of all media first, each (rows, ...).
+        placeholders: how many placeholder tokens each modality has in `ids`.
+    """
+
+    ids: Int[Tensor, " T"]
+    per_token: Mapping[str, Tensor] = field(default_factory=dict)
+    media: Mapping[str, Tensor] = field(default_factory=dict)
+    placeholders: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Prompts:
+    """P prompts, padded on the left."""
+
+    ids: Int[Tensor, "P T"]
+    mask: Bool[Tensor, "P T"]
+    per_token: dict[str, Tensor]
+    media: dict[str, Tensor]
+    placeholders: dict[str, Int[Tensor, " P"]]
+
+
+@dataclass(frozen=True)
+class Completions:
+    """N completions, padded on the right; `prompt[n]` is the row of the prompt that n continues."""
+
+    ids: Int[Tensor, "N T"]
+    mask: Bool[Tensor, "N T"]
+    prompt: Int[Tensor, " N"]
+
+
+@dataclass(frozen=True)
+class Batch:
+    """What every model takes and every loss reads.
+
+    `labels` holds what a loss needs besides: tensors named by the loss, such as `advantages` (N, T).
+    """
+
+    prompts: Prompts
+    completions: Completions
+    labels: dict[str, Tensor] = field(default_factory=dict)
+
+    def to(self, device: torch.device) -> "Batch":
+        """The same batch on another device."""
+        p, c = self.prompts, self.completions
+        moved = {name: tensor.to(device) for name, tensor in self.labels.items()}
+        return replace(
+            self,
+            prompts=Prompts(
+                p.ids.to(device),
+                p.mask.to(device),
+                {k: v.to(device) for k, v in p.per_token.items()},
+                {k: v.to(device) for k, v in p.media.items()},
+                {k: v.to(device) for k, v in p.placeholders.items()},
+            ),
+            completions=Completions(c.ids.to(device), c.mask.to(device), c.prompt.to(device)),
+            labels=moved,
+        )
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """What a model says of a batch; a loss names what it needs, the rest stays None.
+
+    Shapes: `logprobs`, `entropy`, `values` (N, T), aligned with `Completions.ids`, 0 where the mask is off
+    (`logprobs[n, t]` is of token t; `values[n, t]` is of the state before token t); `scores` (N, K), one
+    a member of the reward ensemble.
+    """
+
+    logprobs: Float[Tensor, "N T"] | None = None
+    entropy: Float[Tensor, "N T"] | None = None
+    values: Float[Tensor, "N T"] | None = None
+    scores: Float[Tensor, "N K"] | None = None
+
+
+def pad_right(rows: Sequence[Tensor], fill: float = 0, length: int | None = None) -> Tensor:
+    """Rows of different length, (T_i, ...), as one tensor (N, T, ...) filled on the right."""
+    longest = max([len(row) for row in rows], default=0) if length is None else length
+    out = rows[0].new_full((len(rows), longest, *rows[0].shape[1:]), fill)
+    for i, row in enumerate(rows):
+        out[i, : len(row)] = row
+    return out
+
+
+def pad_left(rows: Sequence[Tensor], fill: float = 0) -> Tensor:
+    """Rows of different length, (T_i,), as one tensor (N, T) filled on the left."""
+    longest = max(len(row) for row in rows)
+    out = rows[0].new_full((len(rows), longest), fill)
+    for i, row in enumerate(rows):
+        out[i, longest - len(row) :] = row
+    return out
+
+
+def stack_media(tensors: Sequence[Tensor]) -> Tensor:
+    """Media tensors (rows_i, ...) one below the other; inner axes that differ are zero-filled on the right.
+
+    Raises:
+        ValueError: if the tensors have different numbers of axes.
+    """
+    if len({t.dim() for t in tensors}) > 1:
+        raise ValueError(f"media tensors of one name differ in their axes: {[tuple(t.shape) for t in tensors]}")
+    inner = [max(sizes) for sizes in zip(*(t.shape[1:] for t in tensors), strict=True)]
+    if all(list(t.shape[1:]) == inner for t in tensors):
+        return torch.cat(list(tensors))
+    out = tensors[0].new_zeros((sum(len(t) for t in tensors), *inner))
+    row = 0
+    for t in tensors:
+        out[(slice(row, row + len(t)), *(slice(0, n) for n in t.shape[1:]))] = t
+        row += len(t)
+    return out
+
+
+def collate_prompts(prompts: Sequence[EncodedPrompt], pad_id: int) -> Prompts:
+    """P encoded prompts, padded on the left, their media one below the other."""
+    names = sorted({name for p in prompts for name in p.media})
+    per_token = sorted({name for p in prompts for name in p.per_token})
+    modalities = sorted({name for p in prompts for name in p.placeholders})
+    return Prompts(
+        ids=pad_left([p.ids for p in prompts], pad_id),
+        mask=pad_left([torch.ones_like(p.ids, dtype=torch.bool) for p in prompts]),
+        per_token={name: pad_left([p.per_token[name] for p in prompts]) for name in per_token},
+        media={name: stack_media([p.media[name] for p in prompts if name in p.media]) for name in names},
+        placeholders={m: torch.tensor([p.placeholders.get(m, 0) for p in prompts]) for m in modalities},
+    )
+
+
+def collate(
+    prompts: Sequence[EncodedPrompt],
+    completions: Sequence[Tensor],
+    prompt: Sequence[int],
+    pad_id: int,
+    labels: Mapping[str, Tensor] | None = None,
+) -> Batch:
+    """The batch of P prompts and N completions.
+
+    Args:
+        prompts: P encoded prompts.
+        completions: N rows of token ids, each (T_n,), with the end-of-turn token where the completion ended.
+        prompt: for each completion the row of its prompt.
+        pad_id: the id that fills.
+        labels: tensors for the loss.
+
+    Raises:
+        ValueError: if a completion is empty, or names a prompt that is not there.
+    """
+    if len(completions) != len(prompt):
+        raise ValueError(f"{len(completions)} completions, but {len(prompt)} prompt rows for them")
+    for n, (ids, row) in enumerate(zip(completions, prompt, strict=True)):
+        if not 0 <= row < len(prompts):
+            raise ValueError(f"completion {n} names prompt row {row}, but there are {len(prompts)} prompts")
+        if not len(ids):
+            raise ValueError(f"completion {n} has no tokens; an empty answer is at least its end-of-turn token")
+    return Batch(
+        prompts=collate_prompts(prompts, pad_id),
+        completions=Completions(
+            ids=pad_right(completions, pad_id),
+            mask=pad_right([torch.ones_like(c, dtype=torch.bool) for c in completions]),
+            prompt=torch.tensor(list(prompt), dtype=torch.long),
+        ),
+        labels=dict(labels or {}),
+    )

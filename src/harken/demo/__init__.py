@@ -1,0 +1,1 @@
+"""The demo's worlds: tasks, voices, and the hidden preference of its simulated annotators."""

@@ -1,0 +1,1 @@
+"""What people said: a database, no torch."""

@@ -1,0 +1,1 @@
+"""One kind of feedback a file: its checks, its wire form, what it says about pairs."""

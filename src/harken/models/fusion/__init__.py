@@ -1,0 +1,1 @@
+"""harken's own small family: encoders, a way of joining them, a language model."""

@@ -1,0 +1,1 @@
+"""The whole loop as stages with artefacts."""

@@ -1,0 +1,1 @@
+"""A completion to a number."""

@@ -1,0 +1,1 @@
+"""How likely a statement is, given scores: one kind of feedback a file."""

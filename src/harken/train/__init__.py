@@ -1,0 +1,1 @@
+"""The only room where weights change."""
