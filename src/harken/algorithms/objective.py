@@ -61,8 +61,8 @@ class Objective(Protocol):
 class RLAlgorithm(Objective, Protocol):
     """A reinforcement method: scored rollouts become labels, labels a loss.
 
-    `kl`, `group` and `epochs` are fields of its configuration: how the KL penalty is steered, how many completions a prompt is
-    given in a rollout, and how often each rollout is learnt from.
+    `kl`, `group` and `epochs` are fields of its configuration: how the KL penalty is steered, how many completions a
+    prompt is given in a rollout, and how often each rollout is learnt from.
     """
 
     @property

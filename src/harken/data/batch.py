@@ -7,7 +7,7 @@ group methods G.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -41,6 +41,16 @@ class Prompts:
     media: dict[str, Tensor]
     placeholders: dict[str, Int[Tensor, " P"]]
 
+    def to(self, device: torch.device) -> "Prompts":
+        """The same prompts on another device."""
+        return Prompts(
+            self.ids.to(device),
+            self.mask.to(device),
+            {k: v.to(device) for k, v in self.per_token.items()},
+            {k: v.to(device) for k, v in self.media.items()},
+            {k: v.to(device) for k, v in self.placeholders.items()},
+        )
+
 
 @dataclass(frozen=True)
 class Completions:
@@ -64,19 +74,11 @@ class Batch:
 
     def to(self, device: torch.device) -> "Batch":
         """The same batch on another device."""
-        p, c = self.prompts, self.completions
-        moved = {name: tensor.to(device) for name, tensor in self.labels.items()}
-        return replace(
-            self,
-            prompts=Prompts(
-                p.ids.to(device),
-                p.mask.to(device),
-                {k: v.to(device) for k, v in p.per_token.items()},
-                {k: v.to(device) for k, v in p.media.items()},
-                {k: v.to(device) for k, v in p.placeholders.items()},
-            ),
+        c = self.completions
+        return Batch(
+            prompts=self.prompts.to(device),
             completions=Completions(c.ids.to(device), c.mask.to(device), c.prompt.to(device)),
-            labels=moved,
+            labels={name: tensor.to(device) for name, tensor in self.labels.items()},
         )
 
 
@@ -95,7 +97,7 @@ class Outputs:
     scores: Float[Tensor, "N K"] | None = None
 
 
-def pad_right(rows: Sequence[Tensor], fill: float = 0, length: int | None = None) -> Tensor:
+def pad_right(rows: Sequence[Tensor], fill: int | float = 0, length: int | None = None) -> Tensor:
     """Rows of different length, (T_i, ...), as one tensor (N, T, ...) filled on the right."""
     longest = max([len(row) for row in rows], default=0) if length is None else length
     out = rows[0].new_full((len(rows), longest, *rows[0].shape[1:]), fill)
@@ -104,7 +106,7 @@ def pad_right(rows: Sequence[Tensor], fill: float = 0, length: int | None = None
     return out
 
 
-def pad_left(rows: Sequence[Tensor], fill: float = 0) -> Tensor:
+def pad_left(rows: Sequence[Tensor], fill: int | float = 0) -> Tensor:
     """Rows of different length, (T_i,), as one tensor (N, T) filled on the left."""
     longest = max(len(row) for row in rows)
     out = rows[0].new_full((len(rows), longest), fill)

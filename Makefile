@@ -1,0 +1,37 @@
+PYTHON ?= python3
+BIN := .venv/bin
+ARGS ?=
+export TOKENIZERS_PARALLELISM := false
+
+.PHONY: demo install test check soak bench lock clean
+
+demo: install  ## the whole loop on a small task; make demo ARGS="--seed 1 --out runs/x"
+	$(BIN)/harken demo $(ARGS)
+
+install: .venv/.installed  ## .venv with all that demo, test and check need
+
+.venv/.installed: requirements.lock pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "harken needs Python 3.11 or newer: make PYTHON=python3.11 ...")'
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/pip install --disable-pip-version-check -q -r requirements.lock
+	$(BIN)/pip install --disable-pip-version-check -q --no-deps --no-build-isolation -e .
+	touch $@
+
+test: install  ## the whole suite
+	$(BIN)/python -m pytest
+
+check: install  ## format, lint, types, layers, house rules, fast tests
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python -m pytest -m "not slow and not soak"
+
+soak: install  ## the long proofs
+	$(BIN)/python -m pytest -m soak
+
+lock:  ## make requirements.lock anew from what .venv holds
+	$(BIN)/pip freeze --exclude-editable | sed 's/+cpu$$//' > requirements.lock
+
+clean:
+	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache

@@ -1,0 +1,30 @@
+"""`harken demo`: the whole loop on a small task, from nothing but a seed."""
+
+from pathlib import Path
+
+import typer
+
+from harken.cli.session import OUT, OVERRIDES, RESUME, console, go
+from harken.cli.table import print_results
+from harken.demo.recipe import demo_recipe
+
+app = typer.Typer(add_completion=False)
+
+
+@app.command(
+    help="Teach a small assistant to answer about handwriting and speech, then to answer the way people prefer. "
+    "Needs no GPU and no data; ends with a table and report.html."
+)
+def demo(
+    overrides: list[str] = OVERRIDES,
+    seed: int = typer.Option(0, help="Of everything drawn; the same seed on the same machine gives the same bits."),
+    out: Path = OUT,
+    resume: bool = RESUME,
+    quick: bool = typer.Option(False, "--quick", help="The same job at a tenth of the work; too little to learn well."),
+    annotator: str = typer.Option(
+        "simulated", help="`simulated`: three simulated annotators answer. `me`: you do, in this terminal."
+    ),
+) -> None:
+    """The whole loop on a small task."""
+    done = go(lambda: demo_recipe(seed, quick, annotator, overrides or []), out, resume)
+    print_results(console, done.folder)

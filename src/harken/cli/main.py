@@ -1,0 +1,58 @@
+"""`harken`: finds the verb, loads its file and no other, and turns errors into words."""
+
+import importlib
+import sys
+
+import click
+import typer
+from typer.core import TyperGroup
+
+VERBS = {
+    "demo": "The whole loop on a small task, from nothing: about five minutes on a laptop.",
+    "run": "The whole loop from a recipe.",
+    "sft": "Supervised training on demonstrations.",
+    "collect": "Completions of the policy, and people's feedback on them.",
+    "reward": "The reward model, from all feedback.",
+    "align": "Reinforcement: move the policy towards the reward.",
+    "evaluate": "Is it better, and how sure are we?",
+    "report": "One page with curves, answers side by side, and settings.",
+}
+
+
+class Verbs(TyperGroup):
+    """Loads a verb's file when that verb is called: `harken --help` loads no torch."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """The verbs, in the order of the loop."""
+        return list(VERBS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """One verb, loaded unless only its one line of help is wanted."""
+        if cmd_name not in VERBS:
+            return None
+        asked = cmd_name in sys.argv[1:]
+        if not asked:
+            return click.Command(cmd_name, help=VERBS[cmd_name])
+        app = importlib.import_module(f"harken.cli.{cmd_name}").app
+        command = typer.main.get_command(app)
+        command.name = cmd_name
+        return command
+
+
+app = typer.Typer(
+    cls=Verbs,
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Teach a multimodal model what people prefer: feedback, reward model, alignment, evaluation, and round again.",
+)
+
+
+@app.callback()
+def root() -> None:
+    """Teach a multimodal model what people prefer."""
+
+
+def run() -> None:
+    """The console script."""
+    app()

@@ -1,0 +1,108 @@
+"""What all verbs do: read the recipe, open the run's folder, run stages, and say in words what went wrong."""
+
+import signal
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+
+import typer
+from rich.console import Console
+
+from harken.cli.progress import Bars
+from harken.demo.world import make_world
+from harken.pipeline.recipe import Recipe
+from harken.pipeline.run import InputMissing, Run, RunError, Stage
+from harken.pipeline.stages import stages
+from harken.train.loop import Interrupted
+
+console = Console()
+errors = Console(stderr=True)
+
+
+class Stop:
+    """Set by Ctrl-C: the run ends after the step, with a checkpoint. A second Ctrl-C ends it at once."""
+
+    def __init__(self) -> None:
+        self.asked = False
+
+    def __call__(self) -> bool:
+        """Whether the run should stop."""
+        return self.asked
+
+    def on_signal(self, number: int, frame: FrameType | None) -> None:
+        """Remember the first signal; obey the second."""
+        if self.asked:
+            raise KeyboardInterrupt
+        self.asked = True
+        errors.print("stopping after this step; Ctrl-C again stops at once")
+
+
+@contextmanager
+def doors(stop: Stop) -> Iterator[None]:
+    """Errors become words here, and nowhere deeper; harken's own say what, where and how to mend it."""
+    before = signal.signal(signal.SIGINT, stop.on_signal)
+    try:
+        yield
+    except Interrupted as stopped:
+        errors.print(f"{stopped}; go on with --resume")
+        raise typer.Exit(130) from stopped
+    except KeyboardInterrupt as stopped:
+        errors.print("stopped at once; what was finished is kept: go on with --resume")
+        raise typer.Exit(130) from stopped
+    except (RunError, ValueError, OSError, FloatingPointError) as error:
+        errors.print(f"[red]error:[/red] {error}", highlight=False, soft_wrap=True, markup=True)
+        raise typer.Exit(2) from error
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def go(make_recipe: Callable[[], Recipe], out: Path | None, resume: bool, verb: str | None = None) -> Run:
+    """Run a recipe, or those of its stages that one verb names.
+
+    Args:
+        make_recipe: reads the recipe (so that its errors become words too).
+        out: the run's folder; `runs/NAME` if not said.
+        resume: go on with what the folder holds.
+        verb: one verb's stages; the whole loop if None.
+    """
+    stop = Stop()
+    with doors(stop):
+        recipe = make_recipe()
+        interactive = recipe.feedback.annotator == "me"
+        if interactive and not sys.stdin.isatty():
+            raise RunError("feedback.annotator=me asks at the terminal, and there is none; run it in one")
+        folder = out or Path("runs") / recipe.name
+        with Bars(console, interactive) as bars:
+            run = Run(folder, recipe, make_world, bars, stop)
+            with run.locked():
+                run.open(resume, whole=verb is None)
+                if verb is None:
+                    run.execute(stages(recipe))
+                    run.finish()
+                else:
+                    _execute_verb(run, [stage for stage in stages(recipe) if stage.verb == verb])
+    return run
+
+
+def _execute_verb(run: Run, chosen: Sequence[Stage]) -> None:
+    """One verb's stages of all rounds, as far as other verbs have prepared them; not even one is an error."""
+    for count, stage in enumerate(chosen):
+        try:
+            run.execute([stage])
+        except InputMissing:
+            if count == 0:
+                raise
+            return
+
+
+RECIPE = typer.Argument(..., help="The recipe, such as recipes/demo.yaml")
+OUT = typer.Option(None, "--out", help="The run's folder; runs/NAME if not said.", show_default=False)
+RESUME = typer.Option(False, "--resume", help="Go on with what the folder holds; begins if it is empty.")
+OVERRIDES = typer.Argument(
+    None,
+    metavar="[KEY=VALUE]...",
+    help="Override any key of the recipe, such as algorithm.clip=0.1",
+    show_default=False,
+)

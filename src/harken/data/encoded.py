@@ -1,0 +1,42 @@
+"""Encoded prompts, kept: each prompt is processed once and not once an epoch."""
+
+from collections.abc import Sequence
+
+from harken.data.batch import EncodedPrompt
+from harken.data.blobs import Blobs
+from harken.data.processor import Processor
+from harken.types import Prompt
+
+
+class EncodedPrompts:
+    """Encodes prompts on first use and remembers the newest of them.
+
+    Args:
+        processor: what the model reads with.
+        blobs: where the media lie.
+        megabytes: memory for the tensors; the oldest leave first.
+    """
+
+    def __init__(self, processor: Processor, blobs: Blobs, megabytes: int = 512):
+        self.processor = processor
+        self.blobs = blobs
+        self._room = megabytes << 20
+        self._kept: dict[str, tuple[Prompt, EncodedPrompt, int]] = {}
+        self._used = 0
+
+    def __call__(self, prompts: Sequence[Prompt]) -> list[EncodedPrompt]:
+        """The encodings of some prompts, in their order."""
+        return [self._one(prompt) for prompt in prompts]
+
+    def _one(self, prompt: Prompt) -> EncodedPrompt:
+        kept = self._kept.get(prompt.id)
+        if kept is not None and (kept[0] is prompt or kept[0] == prompt):
+            return kept[1]
+        encoded = self.processor.encode(prompt, self.blobs)
+        tensors = [encoded.ids, *encoded.per_token.values(), *encoded.media.values()]
+        size = sum(t.numel() * t.element_size() for t in tensors)
+        self._kept[prompt.id] = (prompt, encoded, size)
+        self._used += size
+        while self._used > self._room and len(self._kept) > 1:
+            self._used -= self._kept.pop(next(iter(self._kept)))[2]
+        return encoded

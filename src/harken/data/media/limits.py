@@ -1,0 +1,40 @@
+"""What harken lets in: how big a medium may be, and the error that says no."""
+
+from dataclasses import asdict, dataclass
+
+
+class MediaError(ValueError):
+    """A medium that harken does not take: it says what is wrong and how to mend it."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How big and how small media may be.
+
+    Attributes:
+        image_bytes: most bytes of an encoded picture.
+        pixels: most pixels, width times height; checked before anything is decoded.
+        side: fewest pixels along each side.
+        audio_bytes: most bytes of an encoded sound.
+        seconds: longest sound, in seconds.
+        samples: fewest samples of a channel.
+        rate: most samples a second.
+        channels: most channels of a sound.
+    """
+
+    image_bytes: int = 32 << 20
+    pixels: int = 50_000_000
+    side: int = 1
+    audio_bytes: int = 64 << 20
+    seconds: float = 600.0
+    samples: int = 1
+    rate: int = 192_000
+    channels: int = 8
+
+    def __post_init__(self) -> None:
+        for name, value in asdict(self).items():
+            if not value > 0:
+                raise ValueError(f"Limits.{name} must be above 0, not {value}")
+
+
+DEFAULT = Limits()

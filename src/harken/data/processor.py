@@ -1,0 +1,160 @@
+"""Prompts to ids and media tensors, by a Hugging Face processor. Knows no architecture."""
+
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from jaxtyping import Int
+from torch import Tensor
+
+from harken.data.batch import EncodedPrompt
+from harken.data.blobs import Blobs
+from harken.data.media import audio, image
+from harken.types import Audio, Completion, Image, Message, Part, Prompt, Text
+
+MODALITIES = ("image", "audio")
+
+
+class IntegrityError(ValueError):
+    """A medium would be lost, or one would be invented."""
+
+
+def _part(part: Part) -> dict[str, str]:
+    match part:
+        case Text(text):
+            return {"type": "text", "text": text}
+        case Image():
+            return {"type": "image"}
+        case Audio():
+            return {"type": "audio"}
+
+
+class Processor:
+    """A Hugging Face processor (or a plain tokenizer) behind harken's records.
+
+    Args:
+        hf: the Hugging Face processor; it needs a chat template.
+
+    Raises:
+        ValueError: if there is no chat template, or no end-of-turn token.
+    """
+
+    def __init__(self, hf: Any):
+        self.hf = hf
+        # A text-only model brings a tokenizer and no processor: these are Hugging Face's objects, not ours.
+        self.tokenizer = getattr(hf, "tokenizer", hf)
+        if not (getattr(hf, "chat_template", None) or self.tokenizer.chat_template):
+            raise ValueError(
+                "this model has no chat template, so harken cannot know how a prompt is written for it; "
+                "set `chat_template` in its processor (instruction-tuned models bring one)"
+            )
+        if self.tokenizer.eos_token_id is None:
+            raise ValueError("this model's tokenizer has no eos_token; harken needs one to know where an answer ends")
+        self.end_id: int = self.tokenizer.eos_token_id
+        pad = self.tokenizer.pad_token_id
+        self.pad_id: int = self.end_id if pad is None else pad
+        self.placeholders: dict[str, int] = {}
+        for modality in MODALITIES:
+            token = getattr(hf, f"{modality}_token", None)
+            if token is not None:
+                self.placeholders[modality] = self.tokenizer.convert_tokens_to_ids(token)
+        self._special = frozenset(self.tokenizer.all_special_tokens)
+
+    @property
+    def rate(self) -> int:
+        """Samples a second of the sounds that the model takes; 16,000 for a model without ears."""
+        extractor = getattr(self.hf, "feature_extractor", None)
+        return int(getattr(extractor, "sampling_rate", 16_000))
+
+    def encode(self, prompt: Prompt, blobs: Blobs) -> EncodedPrompt:
+        """One prompt as ids and media tensors, ready for `data.batch.collate`.
+
+        Raises:
+            IntegrityError: if a medium of the prompt would not reach the model, or a text holds one of the model's
+                control tokens.
+        """
+        self._check_text(prompt)
+        media = [part for message in prompt.messages for part in message.parts if not isinstance(part, Text)]
+        given = Counter("image" if isinstance(part, Image) else "audio" for part in media)
+        for modality in given:
+            if modality not in self.placeholders:
+                raise IntegrityError(
+                    f"prompt {prompt.id!r} has {given[modality]} {modality} part(s), but this model takes none; "
+                    f"leave these prompts out, or choose a model that takes {modality}"
+                )
+        pictures = [image.decode(blobs.read(part.sha256)) for part in media if isinstance(part, Image)]
+        sounds = [audio.decode(blobs.read(part.sha256), self.rate) for part in media if isinstance(part, Audio)]
+        keywords: dict[str, Any] = {"return_tensors": "pt", "add_special_tokens": False}
+        if pictures:
+            keywords["images"] = pictures
+        if sounds:
+            keywords["audio"] = sounds
+            keywords["sampling_rate"] = self.rate
+        made = self.hf(text=[self._render(prompt.messages)], **keywords)
+        return self._checked(prompt, given, dict(made))
+
+    def encode_completion(self, completion: Completion) -> Int[Tensor, " T"]:
+        """The ids of an answer, with the end-of-turn token when it finished by itself.
+
+        Raises:
+            IntegrityError: if the text holds one of the model's control tokens.
+        """
+        found = [token for token in self._special if token in completion.text]
+        if found:
+            raise IntegrityError(
+                f"completion {completion.id!r} holds the control token {found[0]!r} as text; take it out of the text"
+            )
+        ids = self.tokenizer(completion.text, add_special_tokens=False)["input_ids"]
+        if completion.finished or not ids:
+            ids = [*ids, self.end_id]
+        return torch.tensor(ids, dtype=torch.long)
+
+    def decode(self, ids: Int[Tensor, " T"]) -> str:
+        """The text of a completion's ids; control tokens left out."""
+        return self.tokenizer.decode(ids, skip_special_tokens=True)
+
+    def save(self, folder: str) -> None:
+        """Write the Hugging Face processor's files."""
+        self.hf.save_pretrained(folder)
+
+    def _render(self, messages: tuple[Message, ...]) -> str:
+        turns: list[dict[str, Any]] = []
+        for message in messages:
+            parts = [_part(part) for part in message.parts]
+            plain = all(part["type"] == "text" for part in parts)
+            content = "".join(part["text"] for part in parts) if plain else parts
+            turns.append({"role": message.role, "content": content})
+        if self.hf is not self.tokenizer:
+            # A multimodal template may know only lists of parts.
+            for turn in turns:
+                if isinstance(turn["content"], str):
+                    turn["content"] = [{"type": "text", "text": turn["content"]}]
+        return self.hf.apply_chat_template(turns, tokenize=False, add_generation_prompt=True)
+
+    def _check_text(self, prompt: Prompt) -> None:
+        for message in prompt.messages:
+            for part in message.parts:
+                if not isinstance(part, Text):
+                    continue
+                found = [token for token in self._special if token in part.text]
+                if found:
+                    raise IntegrityError(
+                        f"prompt {prompt.id!r}: the text holds the model's control token {found[0]!r}, which the model "
+                        "would read as a control and not as words; take it out of the text"
+                    )
+
+    def _checked(self, prompt: Prompt, given: Mapping[str, int], made: dict[str, Tensor]) -> EncodedPrompt:
+        ids = made.pop("input_ids")[0]
+        made.pop("attention_mask", None)
+        per_token = {name: made.pop(name)[0] for name in list(made) if name.endswith("token_type_ids")}
+        counts = {m: int((ids == token).sum()) for m, token in self.placeholders.items()}
+        for modality, count in counts.items():
+            if bool(count) != bool(given.get(modality, 0)):
+                raise IntegrityError(
+                    f"prompt {prompt.id!r} has {given.get(modality, 0)} {modality} part(s), but its encoding has "
+                    f"{count} {modality} placeholders: the model's chat template or processor drops them"
+                )
+        if given and not made:
+            raise IntegrityError(f"prompt {prompt.id!r}: the processor made no tensors of {dict(given)}")
+        return EncodedPrompt(ids=ids, per_token=per_token, media=made, placeholders=counts)

@@ -1,0 +1,39 @@
+"""Scalar heads on a trunk's hidden states: values for the critic, scores for the reward model."""
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+
+class ScalarHeads(nn.Module):
+    """K independent heads of one hidden layer each, computed together: (..., D) -> (..., K).
+
+    The last layer starts at zero, so that a new critic or reward model starts by saying nothing. With
+    `prior` a fixed random function is added to each head (1806.03335): members of an ensemble then differ where
+    data are silent.
+    """
+
+    prior: Tensor | None
+
+    def __init__(self, width: int, heads: int, generator: torch.Generator, prior: float = 0.0):
+        super().__init__()
+        hidden = max(32, width // 2)
+        self.norm = nn.LayerNorm(width)
+        self.first = nn.Parameter(torch.randn(heads, width, hidden, generator=generator) / width**0.5)
+        self.bias = nn.Parameter(torch.zeros(heads, hidden))
+        self.second = nn.Parameter(torch.zeros(heads, hidden))
+        fixed = prior * torch.randn(heads, hidden, generator=generator) / hidden**0.5 if prior else None
+        self.register_buffer("prior", fixed)
+        frozen = torch.randn(heads, width, hidden, generator=generator) / width**0.5 if prior else None
+        self.register_buffer("prior_first", frozen)
+
+    def forward(self, states: Float[Tensor, "*B D"]) -> Float[Tensor, "*B K"]:
+        """Scores of states."""
+        states = self.norm(states)
+        hidden = torch.tanh(torch.einsum("...d,kdh->...kh", states, self.first) + self.bias)
+        out = (hidden * self.second).sum(-1)
+        if self.prior is not None:
+            with torch.no_grad():
+                frozen = torch.tanh(torch.einsum("...d,kdh->...kh", states, self.prior_first))
+            out = out + (frozen * self.prior).sum(-1)
+        return out

@@ -1,0 +1,92 @@
+"""The stages that ask: completions of the policy, people's feedback on them."""
+
+import json
+from collections.abc import Sequence
+
+from harken.data.encoded import EncodedPrompts
+from harken.data.seeds import derive
+from harken.feedback.annotators.annotator import Annotator
+from harken.feedback.annotators.human import HumanAnnotator
+from harken.feedback.store import FeedbackStore
+from harken.models.load import load_model
+from harken.pipeline.artefact import write_text
+from harken.pipeline.run import Run, RunError
+from harken.pipeline.teach import Work
+from harken.pipeline.verbs import ask
+from harken.train.loop import Interrupted
+from harken.train.rollout import Sampling, sample_completions
+from harken.types import Completion
+
+
+def completions_work(round_: int, policy: str) -> Work:
+    """Have a policy answer the prompts that people will be asked about."""
+
+    def work(run: Run, key: str) -> None:
+        config, stage = run.recipe.completions, f"rounds/{round_}/completions"
+        model = load_model(run.folder / policy)
+        prompts = run.world.prompts[: config.prompts]
+        name = f"{run.recipe.name}/round-{round_}/{policy.rsplit('/', maxsplit=1)[-1]}"
+        made = sample_completions(
+            model,
+            prompts,
+            EncodedPrompts(model.processor, run.blobs),
+            Sampling(name, config.each, config.decoding, derive(run.recipe.seed, stage)),
+            lambda done: run.progress.advance(stage, done, len(prompts)),
+        )
+        write_completions(run, f"rounds/{round_}/completions.jsonl", made)
+
+    return work
+
+
+def write_completions(run: Run, name: str, completions: Sequence[Completion]) -> None:
+    """One completion a line."""
+    fields = ("id", "prompt_id", "text", "policy", "finished")
+    lines = [json.dumps({f: getattr(c, f) for f in fields}, ensure_ascii=False) + "\n" for c in completions]
+    write_text(run.folder / name, "".join(lines))
+
+
+def read_completions(run: Run, name: str) -> list[Completion]:
+    """What `write_completions` wrote."""
+    return [Completion(**json.loads(line)) for line in (run.folder / name).read_text().splitlines()]
+
+
+def annotators_of(run: Run) -> list[Annotator]:
+    """Who answers: the person at the terminal, or the world's simulated annotators.
+
+    Raises:
+        RunError: if the world has no simulated annotators.
+    """
+    if run.recipe.feedback.annotator == "me":
+        return [HumanAnnotator("me", run.blobs)]
+    if not run.world.annotators:
+        raise RunError(
+            "these prompts have no simulated annotators (only the demo's worlds have); say feedback.annotator=me "
+            "to answer in the terminal"
+        )
+    return list(run.world.annotators)
+
+
+def feedback_work(round_: int) -> Work:
+    """Ask people, or the world's simulated annotators, about a round's completions."""
+
+    def work(run: Run, key: str) -> None:
+        stage = f"rounds/{round_}/feedback"
+        completions = read_completions(run, f"rounds/{round_}/completions.jsonl")
+        used = {completion.prompt_id for completion in completions}
+        prompts = [prompt for prompt in run.world.prompts if prompt.id in used]
+
+        def on_answer(done: int, total: int) -> None:
+            run.progress.advance(stage, done, total)
+            if run.stop():
+                raise Interrupted(f"{stage} stopped after {done} of {total} questions; every answer is kept")
+
+        with FeedbackStore(run.folder / "feedback.db") as store:
+            seed = derive(run.recipe.seed, stage)
+            store.add_prompts(prompts)
+            store.add_completions(completions)
+            ask(store, completions, annotators_of(run), run.recipe.feedback, seed, on_answer)
+            if not store.answers():
+                raise RunError("nobody answered anything, so there is nothing to learn from; run `collect` again")
+            store.export_jsonl(run.folder / f"rounds/{round_}/feedback.jsonl")
+
+    return work

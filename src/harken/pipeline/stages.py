@@ -1,0 +1,85 @@
+"""The order of the loop: which stages a recipe has, what each reads and leaves."""
+
+from typing import Any
+
+from harken.pipeline.ask import completions_work, feedback_work
+from harken.pipeline.assess import evaluation_work
+from harken.pipeline.recipe import Recipe, resolved
+from harken.pipeline.reporting import report_work
+from harken.pipeline.run import Stage
+from harken.pipeline.teach import Work, align_work, reward_work, sft
+
+
+class _Plan:
+    """Makes the stages of one round.
+
+    Args:
+        recipe: the recipe.
+        round_: which round, from 1.
+    """
+
+    def __init__(self, recipe: Recipe, round_: int):
+        self.plain = resolved(recipe)
+        self.round = round_
+        self.here = f"rounds/{round_}"
+        self.newest = round_ == recipe.rounds
+        self.policy = "sft" if round_ == 1 else f"rounds/{round_ - 1}/aligned"
+        environment = recipe.align.rollout.mix.environment
+        self.arms = ("aligned", "human_only") if recipe.align.human_only and environment else ("aligned",)
+
+    def settings(self, *names: str) -> dict[str, Any]:
+        """Parts of the recipe."""
+        return {name: self.plain[name] for name in names}
+
+    def stage(self, verb: str, output: str, inputs: tuple[str, ...], settings: Any, work: Work, *more: str) -> Stage:
+        """A stage that leaves `output` (and `more`), named after it; the newest round's is shown at the top."""
+        name = output.split(".")[0]
+        shown = self.newest and output in {"reward", "aligned", "evaluation.json", "report.html"}
+        published = {f"{self.here}/{output}": output} if shown else {}
+        outputs = tuple(f"{self.here}/{made}" for made in (output, *more))
+        return Stage(f"{self.here}/{name}", verb, outputs, inputs, settings, work, published)
+
+    def ask(self) -> list[Stage]:
+        """Completions and feedback."""
+        here, earlier = self.here, tuple(f"rounds/{r}/feedback" for r in range(1, self.round))
+        answer = completions_work(self.round, self.policy)
+        about = (f"{here}/completions", *earlier)
+        return [
+            self.stage("collect", "completions.jsonl", (self.policy,), self.settings("data", "completions"), answer),
+            self.stage(
+                "collect", "feedback.jsonl", about, self.settings("data", "feedback"), feedback_work(self.round)
+            ),
+        ]
+
+    def teach(self) -> list[Stage]:
+        """The reward model, and the policies moved towards it."""
+        here = self.here
+        settings = {"reward": self.plain["reward"], "held_out": self.plain["completions"]["held_out"]}
+        inputs = (self.policy, f"{here}/feedback")
+        out = [self.stage("reward", "reward", inputs, settings, reward_work(self.round, self.policy))]
+        for arm in self.arms:
+            work = align_work(self.round, self.policy, human_only=arm == "human_only")
+            inputs = ("sft", self.policy, f"{here}/reward")
+            out.append(self.stage("align", arm, inputs, self.settings("data", "algorithm", "align"), work))
+        return out
+
+    def assess(self) -> list[Stage]:
+        """Evaluation and report."""
+        made = tuple(f"{self.here}/{name}" for name in ("feedback", "reward", *self.arms))
+        settings = self.settings("data", "evaluation")
+        work = evaluation_work(self.round, self.arms)
+        report = report_work(self.round)
+        return [
+            self.stage("evaluate", "evaluation.json", ("sft", *made), settings, work, "answers.jsonl"),
+            self.stage("report", "report.html", (f"{self.here}/evaluation", *made), self.plain, report),
+        ]
+
+
+def stages(recipe: Recipe) -> list[Stage]:
+    """All stages of a recipe, in order."""
+    plain = resolved(recipe)
+    out = [Stage("sft", "sft", ("sft",), (), {name: plain[name] for name in ("data", "model", "sft")}, sft)]
+    for round_ in range(1, recipe.rounds + 1):
+        plan = _Plan(recipe, round_)
+        out += [*plan.ask(), *plan.teach(), *plan.assess()]
+    return out

@@ -1,0 +1,115 @@
+"""The stages that change weights: supervised training, the reward model, reinforcement."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+from harken.algorithms.sft import SFT
+from harken.data.encoded import EncodedPrompts
+from harken.data.processor import Processor
+from harken.data.seeds import derive
+from harken.feedback.store import FeedbackStore
+from harken.models.fusion.build import build
+from harken.models.load import load_model
+from harken.models.model import Model
+from harken.pipeline.artefact import fresh_folder
+from harken.pipeline.recipe import Recipe
+from harken.pipeline.run import Run
+from harken.pipeline.verbs import Feedback, Workplace, fine_tune_with_rl, read_feedback, train_reward_model
+from harken.reward.model import load_reward_model
+from harken.train.loop import Fit, fit
+from harken.train.sources import Demonstrations
+
+Work = Callable[[Run, str], None]
+SHOWN = ("reward", "kl", "loss", "accuracy")
+
+
+def workplace(run: Run, stage: str, key: str) -> Workplace:
+    """Where a stage trains, and how it tells of itself."""
+
+    def on_step(done: int, total: int, metrics: Mapping[str, float]) -> None:
+        note = "  ".join(f"{name} {metrics[name]:.3f}" for name in SHOWN if name in metrics)
+        run.progress.advance(stage, done, total, note)
+
+    options: dict[str, Any] = {
+        "checkpoint_every": run.recipe.checkpoint_every,
+        "tracker": run.recipe.tracker,
+        "on_step": on_step,
+        "stop": run.stop,
+    }
+    seed = derive(run.recipe.seed, stage)
+    return Workplace(run.blobs, seed, run.folder / "training" / stage, stage, key, run.metrics, options)
+
+
+def start_model(run: Run) -> Model:
+    """The model that the recipe begins with."""
+    recipe = run.recipe
+    if recipe.model.path is not None:
+        return load_model(recipe.model.path)
+    trunk, processor = build(recipe.model.family, run.world.corpus, derive(recipe.seed, "model"))
+    return Model(trunk, Processor(processor))
+
+
+def sft(run: Run, key: str) -> None:
+    """Supervised training on demonstrations; without any, the model as it is."""
+    model, config, at = start_model(run), run.recipe.sft, workplace(run, "sft", key)
+    if run.world.demonstrations and at.folder is not None:
+        encoded = EncodedPrompts(model.processor, run.blobs)
+        source = Demonstrations(run.world.demonstrations, encoded, config.data, run.recipe.seed)
+        fit(
+            model,
+            source,
+            SFT(),
+            Fit(at.folder, "sft", key, run.recipe.seed, config.optimizer, run.metrics, **at.options),
+        )
+    with fresh_folder(run.folder / "sft") as folder:
+        model.save(folder)
+
+
+def is_held_out(prompt_id: str, recipe: Recipe) -> bool:
+    """Whether the feedback on a prompt only measures the reward model."""
+    return derive(recipe.seed, "held out", prompt_id) % 10_000 < recipe.completions.held_out * 10_000
+
+
+def reward_work(round_: int, policy: str) -> Work:
+    """Fit the reward model of a round, beginning from a policy's weights."""
+
+    def work(run: Run, key: str) -> None:
+        stage = f"rounds/{round_}/reward"
+        with FeedbackStore(run.folder / "feedback.db") as store:
+            said = read_feedback(store)
+        learnt = tuple(a for a in said.answers if not is_held_out(a.feedback.prompt_id, run.recipe))
+        reward = train_reward_model(
+            load_model(run.folder / policy),
+            Feedback(said.prompts, said.completions, learnt),
+            config=run.recipe.reward,
+            at=workplace(run, stage, key),
+        )
+        with fresh_folder(run.folder / stage) as folder:
+            reward.save(folder)
+
+    return work
+
+
+def align_work(round_: int, policy: str, human_only: bool) -> Work:
+    """Move a policy towards the reward of a round; `human_only` leaves the environment's rewards out."""
+
+    def work(run: Run, key: str) -> None:
+        stage = f"rounds/{round_}/{'human_only' if human_only else 'aligned'}"
+        config = run.recipe.align
+        if human_only:
+            mix = replace(config.rollout.mix, environment={})
+            config = replace(config, rollout=replace(config.rollout, mix=mix))
+        model = fine_tune_with_rl(
+            load_model(run.folder / policy),
+            load_reward_model(run.folder / f"rounds/{round_}/reward"),
+            run.world.prompts,
+            algorithm=run.recipe.rl_algorithm(),
+            config=config,
+            reference=load_model(run.folder / "sft"),
+            at=workplace(run, stage, key),
+        )
+        with fresh_folder(run.folder / stage) as folder:
+            model.save(folder)
+
+    return work

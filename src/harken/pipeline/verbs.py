@@ -1,0 +1,260 @@
+"""The four lines: load a model, ask people, learn a reward, align. The stages and the CLI call these too."""
+
+import copy
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from torch import nn
+
+from harken.algorithms.objective import Objective, RLAlgorithm
+from harken.data.blobs import Blobs
+from harken.data.encoded import EncodedPrompts
+from harken.data.prompts import load_prompts
+from harken.data.seeds import derive
+from harken.feedback.annotators.annotator import Annotator
+from harken.feedback.annotators.human import HumanAnnotator
+from harken.feedback.collect import collect
+from harken.feedback.queue import plan_questions
+from harken.feedback.store import FeedbackStore
+from harken.models.load import load_model
+from harken.models.model import Model
+from harken.pipeline.recipe import AlignConfig, CompletionsConfig, FeedbackConfig, RewardConfig, make_algorithm
+from harken.reward.mix import Mix
+from harken.reward.model import RewardModel
+from harken.reward.objective import FeedbackObjective
+from harken.train.loop import Fit, Source, fit
+from harken.train.optimizers import OptimizerConfig
+from harken.train.rollout import RolloutConfig, Rollouts, Sampling, Scorer, sample_completions
+from harken.train.statements import Statements
+from harken.types import Answer, Completion, Prompt
+
+Prompts = str | Path | Sequence[Prompt]
+BLOBS = Path("runs/blobs")
+
+
+@dataclass(frozen=True)
+class Workplace:
+    """Where a verb works, with which seed, and who is told of it.
+
+    Attributes:
+        blobs: where the media of prompts lie; `runs/blobs` if not said.
+        seed: of everything drawn.
+        folder: for checkpoints and `metrics.jsonl`; a temporary one, gone afterwards, if none is given.
+        stage: its name in `metrics.jsonl`.
+        key: hash of settings and inputs: a checkpoint of another key is not continued.
+        log: the `metrics.jsonl`, if it is not the folder's own.
+        options: further fields of `train.loop.Fit` (tracker, checkpoint_every, on_step, stop).
+    """
+
+    blobs: Blobs = field(default_factory=lambda: Blobs(BLOBS))
+    seed: int = 0
+    folder: Path | None = None
+    stage: str = "training"
+    key: str = ""
+    log: Path | None = None
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Feedback:
+    """What was said, with what it was said of.
+
+    Attributes:
+        prompts: what was asked.
+        completions: what annotators saw, and the revisions that they wrote.
+        answers: what they said, in order.
+    """
+
+    prompts: tuple[Prompt, ...]
+    completions: tuple[Completion, ...]
+    answers: tuple[Answer, ...]
+
+
+def read_feedback(store: FeedbackStore) -> Feedback:
+    """All that a store holds."""
+    return Feedback(tuple(store.prompts()), tuple(store.completions()), tuple(store.answers()))
+
+
+def load_pretrained_model(path: str | Path) -> Model:
+    """A multimodal model with its processor: a folder, or a name on the Hugging Face hub.
+
+    The folders `sft/`, `reward/` and `aligned/` of a run can all be given.
+
+    Raises:
+        FileNotFoundError: if there is no such folder.
+        ValueError: if its weights are not in safetensors, or it has no chat template.
+    """
+    return load_model(path)
+
+
+def _prompts(prompts: Prompts, blobs: Blobs) -> list[Prompt]:
+    return load_prompts(Path(prompts), blobs) if isinstance(prompts, str | Path) else list(prompts)
+
+
+def collect_human_feedback(
+    model: Model,
+    prompts: Prompts,
+    *,
+    annotator: Literal["me"] | Annotator | Sequence[Annotator] = "me",
+    questions: FeedbackConfig | None = None,
+    completions: CompletionsConfig | None = None,
+    store: str | Path = "runs/feedback.db",
+    at: Workplace | None = None,
+) -> Feedback:
+    """Have a model answer prompts, and people say which answers are better.
+
+    Each answer is in the store before the next question is asked; a second call with the same arguments goes on
+    where the first one stopped.
+
+    Args:
+        model: who answers.
+        prompts: a JSONL file, or prompts.
+        annotator: `"me"` asks in the terminal; or one or several annotators.
+        questions: how many of each kind; 20 comparisons if not said.
+        completions: how the model answers; two completions of each prompt if not said.
+        store: file or URL of the feedback store; only ever added to.
+        at: seed, media, and whom to tell of progress.
+
+    Raises:
+        PromptError: if the file cannot be read; it says where.
+    """
+    at = at or Workplace()
+    config = completions or CompletionsConfig(each=2)
+    asked = _prompts(prompts, at.blobs)[: config.prompts]
+    how = Sampling("model", config.each, config.decoding, derive(at.seed, "completions"))
+    made = sample_completions(model, asked, EncodedPrompts(model.processor, at.blobs), how)
+    answering = [HumanAnnotator("me", at.blobs)] if isinstance(annotator, str) else annotator
+    listed = list(answering) if isinstance(answering, Sequence) else [answering]
+    with FeedbackStore(store) as opened:
+        opened.add_prompts(asked)
+        opened.add_completions(made)
+        ask(opened, made, listed, questions or FeedbackConfig(comparisons=20, ratings=0, edits=0), at.seed)
+        return read_feedback(opened)
+
+
+def ask(
+    store: FeedbackStore,
+    completions: Sequence[Completion],
+    annotators: Sequence[Annotator],
+    questions: FeedbackConfig,
+    seed: int,
+    on_answer: Callable[[int, int], None] = lambda done, total: None,
+) -> None:
+    """Plan questions about a store's completions and put annotators' answers there; goes on where it stopped."""
+    kinds = {
+        "comparison": questions.comparisons,
+        "ranking": questions.rankings,
+        "rating": questions.ratings,
+        "edit": questions.edits,
+    }
+    by_id = {annotator.id: annotator for annotator in annotators}
+    assignments = plan_questions(completions, kinds, sorted(by_id), questions.overlap, seed)
+    done = 0
+
+    def answered(*_: object) -> None:
+        nonlocal done
+        done += 1
+        on_answer(done, len(assignments))
+
+    collect(store, assignments, by_id, answered)
+
+
+def _fit(module: nn.Module, source: Source, objective: Objective, optimizer: OptimizerConfig, at: Workplace) -> None:
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = at.folder or Path(scratch)
+        folder.mkdir(parents=True, exist_ok=True)
+        log = at.log or folder / "metrics.jsonl"
+        fit(module, source, objective, Fit(folder, at.stage, at.key, at.seed, optimizer, log, **at.options))
+
+
+def train_reward_model(
+    model: Model,
+    feedback: Feedback,
+    *,
+    config: RewardConfig | None = None,
+    at: Workplace | None = None,
+) -> RewardModel:
+    """A reward model from everything that was said: comparisons, rankings, ratings and edits at once.
+
+    Args:
+        model: its trunk begins as this model's; the model itself is not changed.
+        feedback: what was said.
+        config: what the reward model is, and its training.
+        at: where to work, and the seed.
+
+    Returns:
+        the reward model; its scores have mean 0 and spread 1 over the completions that were shown.
+
+    Raises:
+        ValueError: if nothing was said.
+    """
+    config, at = config or RewardConfig(), at or Workplace(stage="reward")
+    trunk = copy.deepcopy(model)
+    trunk.drop_heads()
+    encoded = EncodedPrompts(trunk.processor, at.blobs)
+    prompts = {prompt.id: prompt for prompt in feedback.prompts}
+    completions = {completion.id: completion for completion in feedback.completions}
+    annotators = sorted({answer.annotator for answer in feedback.answers})
+    reward = RewardModel(trunk, annotators, config.model, at.seed)
+    source = Statements(
+        feedback.answers, prompts, completions, encoded, reward.wording, config, at.seed, config.model.heads
+    )
+    objective = FeedbackObjective(reward.wording, dict(config.weights))
+    _fit(reward, source, objective, config.optimizer, at)
+    shown = [c for c in feedback.completions if not c.policy.startswith("annotator:")]
+    shown.sort(key=lambda completion: completion.prompt_id)
+    reward.fix_scale(reward.score_completions(shown, prompts, encoded))
+    return reward.eval()
+
+
+def fine_tune_with_rl(
+    model: Model,
+    reward_model: RewardModel | None,
+    prompts: Prompts,
+    *,
+    algorithm: str | RLAlgorithm = "ppo",
+    config: AlignConfig | None = None,
+    reference: Model | None = None,
+    at: Workplace | None = None,
+) -> Model:
+    """Move a model towards what a reward model says people prefer.
+
+    Args:
+        model: where the policy begins; not changed itself.
+        reward_model: the reward; None where only rules of the environment reward.
+        prompts: a JSONL file, or prompts, to practise on.
+        algorithm: a file of `harken/algorithms` by name, or an algorithm with its settings.
+        config: how much; the environment's rules are in `config.rollout.mix` (none if not said).
+        reference: what the KL penalty holds to; `model` if not said.
+        at: where to work, and the seed.
+
+    Returns:
+        the aligned model.
+
+    Raises:
+        ValueError: if nothing rewards, or there are no prompts.
+    """
+    at = at or Workplace(stage="align")
+    config = config or AlignConfig(rollout=RolloutConfig(mix=Mix(environment={})))
+    rollout = config.rollout
+    if reward_model is None and not rollout.mix.environment:
+        raise ValueError("nothing rewards: give a reward model, or rules in config.rollout.mix.environment")
+    made = make_algorithm({"name": algorithm}) if isinstance(algorithm, str) else algorithm
+    asked = _prompts(prompts, at.blobs)
+    policy, held = copy.deepcopy(model), copy.deepcopy(reference or model)
+    if "values" in made.needs:
+        policy.add_heads("value", 1, derive(at.seed, "value head"))
+    policy.temperature = held.temperature = rollout.decoding.temperature
+    for module in (held, reward_model):
+        if module is not None:
+            module.eval()
+    scorer = Scorer(
+        rollout.mix, reward_model, EncodedPrompts(reward_model.model.processor, at.blobs) if reward_model else None
+    )
+    encoded = EncodedPrompts(policy.processor, at.blobs)
+    source = Rollouts(policy, held, scorer, asked, encoded, made, rollout, at.seed)
+    _fit(policy, source, made, config.optimizer, at)
+    return policy.eval()

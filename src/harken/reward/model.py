@@ -1,0 +1,193 @@
+"""A completion to a number: a trunk with an ensemble of scalar heads, and what turns scores into people's words."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Literal
+
+import torch
+from jaxtyping import Float
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from harken.data.batch import Batch, EncodedPrompt, Outputs, collate
+from harken.data.encoded import EncodedPrompts
+from harken.data.seeds import derive
+from harken.models.load import load_model
+from harken.models.model import Model
+from harken.types import Completion, Prompt
+
+PARAMETERS, CONFIG = "reward.safetensors", "reward.json"
+
+
+@dataclass(frozen=True)
+class RewardModelConfig:
+    """What a reward model is.
+
+    Attributes:
+        heads: members K of the ensemble, on one trunk.
+        prior: scale of each member's fixed random function (1806.03335); keeps members apart where data are silent.
+        combine: how K scores become one reward: their mean; the worst (2310.02743, eq. 3); the mean less
+            `uncertainty` times their variance (2310.02743, eq. 4).
+        uncertainty: the weight of the variance.
+        levels: grades of a rating scale.
+    """
+
+    heads: int = 4
+    prior: float = 0.0
+    combine: Literal["mean", "worst", "uncertainty_weighted"] = "mean"
+    uncertainty: float = 0.5
+    levels: int = 5
+
+
+class Wording(nn.Module):
+    """From scores to what annotators say: ties, "both bad", grades, each annotator's severity and scale.
+
+    Attributes:
+        log_tie: log of Davidson's tie parameter.
+        floor: the score under which two completions are called both bad.
+        first: the lowest threshold between grades.
+        gaps: softplus of these are the distances to the next thresholds, (L - 2,).
+        severity: how much each annotator asks above the average one, (A,).
+        log_scale: how finely each annotator's grades follow the score, (A,).
+    """
+
+    def __init__(self, annotators: Sequence[str], levels: int):
+        super().__init__()
+        self.annotators = tuple(annotators)
+        self.log_tie = nn.Parameter(torch.tensor(-1.0))
+        self.floor = nn.Parameter(torch.tensor(-3.0))
+        self.first = nn.Parameter(torch.tensor(-1.5))
+        self.gaps = nn.Parameter(torch.full((levels - 2,), 0.54))
+        self.severity = nn.Parameter(torch.zeros(len(annotators)))
+        self.log_scale = nn.Parameter(torch.zeros(len(annotators)))
+
+    @property
+    def thresholds(self) -> Float[Tensor, " L1"]:
+        """Increasing thresholds between the L grades, (L - 1,)."""
+        rises = nn.functional.softplus(self.gaps).cumsum(0)
+        return torch.cat([self.first[None], self.first + rises])
+
+
+class RewardModel(nn.Module):
+    """Trunk, K score heads, wording, and the scale that was fixed after training.
+
+    Attributes:
+        model: the trunk with its `score` heads.
+        wording: the likelihoods' own parameters.
+        centre: mean score of each member over the reference's completions, (K,).
+        spread: standard deviation of the ensemble's mean over them, one number for all members.
+    """
+
+    centre: Tensor
+    spread: Tensor
+
+    def __init__(self, model: Model, annotators: Sequence[str], config: RewardModelConfig, seed: int = 0):
+        super().__init__()
+        self.model = model
+        self.config = config
+        model.add_heads("score", config.heads, derive(seed, "score heads"), config.prior)
+        self.wording = Wording(annotators, config.levels)
+        self.register_buffer("centre", torch.zeros(config.heads))
+        self.register_buffer("spread", torch.ones(()))
+
+    def forward(self, batch: Batch, needs: frozenset[str]) -> Outputs:
+        """Raw scores, as the likelihoods read them."""
+        return self.model(batch, needs)
+
+    @torch.no_grad()
+    def scores(
+        self, prompts: Sequence[EncodedPrompt], completions: Sequence[Tensor], rows: Sequence[int], batch: int = 64
+    ) -> Float[Tensor, "N K"]:
+        """Centred and scaled scores of N completions.
+
+        Args:
+            prompts: P prompts, encoded by this model's processor.
+            completions: N rows of ids, each (T_n,).
+            rows: the prompt of each completion; completions of one prompt stand together.
+            batch: completions at a time.
+        """
+        out = []
+        start = 0
+        while start < len(rows):
+            end = min(start + batch, len(rows))
+            # A prompt's completions stay in one batch where they can, so that it is computed once.
+            while end < len(rows) and end - start < 2 * batch and rows[end] == rows[end - 1]:
+                end += 1
+            used = sorted(set(rows[start:end]))
+            place = {row: i for i, row in enumerate(used)}
+            made = collate(
+                [prompts[row] for row in used],
+                completions[start:end],
+                [place[row] for row in rows[start:end]],
+                self.model.processor.pad_id,
+            )
+            raw = self.model(made.to(self.centre.device), frozenset({"scores"})).scores
+            out.append((raw - self.centre) / self.spread)
+            start = end
+        return torch.cat(out).float().cpu()
+
+    def score_completions(
+        self, completions: Sequence[Completion], prompts: Mapping[str, Prompt], encoded: EncodedPrompts
+    ) -> Float[Tensor, "N K"]:
+        """Scores of completions given as records; those of one prompt are computed together if they stand together.
+
+        Args:
+            completions: what to score.
+            prompts: by id.
+            encoded: prompts as this model reads them.
+        """
+        asked = list(dict.fromkeys(completion.prompt_id for completion in completions))
+        place = {name: row for row, name in enumerate(asked)}
+        return self.scores(
+            encoded([prompts[name] for name in asked]),
+            [self.model.processor.encode_completion(completion) for completion in completions],
+            [place[completion.prompt_id] for completion in completions],
+        )
+
+    def fix_scale(self, scores: Float[Tensor, "N K"]) -> None:
+        """Make the scores of these completions (made while the scale was 0 and 1) have mean 0 and spread 1."""
+        self.centre.copy_(scores.mean(0))
+        self.spread.copy_(scores.mean(1).std().clamp(min=1e-3))
+
+    def combine(self, scores: Float[Tensor, "N K"]) -> Float[Tensor, " N"]:
+        """One reward a completion, by `config.combine`."""
+        match self.config.combine:
+            case "worst":
+                return scores.min(-1).values
+            case "uncertainty_weighted":
+                return scores.mean(-1) - self.config.uncertainty * scores.var(-1, unbiased=False)
+            case _:
+                return scores.mean(-1)
+
+    def save(self, folder: Path) -> None:
+        """Write a model's folder with the reward model's own parameters beside the weights."""
+        self.model.save(folder)
+        own = {f"wording.{k}": v.contiguous() for k, v in self.wording.state_dict().items()}
+        save_file({**own, "centre": self.centre, "spread": self.spread}, folder / PARAMETERS)
+        made = {**asdict(self.config), "annotators": list(self.wording.annotators)}
+        (folder / CONFIG).write_text(json.dumps(made, indent=2) + "\n")
+
+
+def is_reward_folder(folder: Path) -> bool:
+    """Whether a reward model was saved there."""
+    return (folder / CONFIG).exists()
+
+
+def load_reward_model(folder: Path) -> RewardModel:
+    """Read what `RewardModel.save` wrote.
+
+    Raises:
+        FileNotFoundError: if the folder holds no reward model.
+    """
+    if not is_reward_folder(folder):
+        raise FileNotFoundError(f"{folder} holds no reward model ({CONFIG} is missing); `harken reward` trains one")
+    made = json.loads((folder / CONFIG).read_text())
+    annotators = made.pop("annotators")
+    reward = RewardModel(load_model(folder), annotators, RewardModelConfig(**made))
+    tensors = load_file(folder / PARAMETERS)
+    reward.centre.copy_(tensors.pop("centre"))
+    reward.spread.copy_(tensors.pop("spread"))
+    reward.wording.load_state_dict({k.removeprefix("wording."): v for k, v in tensors.items()})
+    return reward.eval()

@@ -1,0 +1,269 @@
+"""Rollouts: prompts -> completions -> rewards -> advantages -> batches. A source whose data the policy makes itself."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from harken.algorithms.objective import RLAlgorithm, Rollout
+from harken.data.batch import Batch, collate, collate_prompts, pad_right
+from harken.data.encoded import EncodedPrompts
+from harken.data.seeds import derive
+from harken.models.generate import Decoding, generate
+from harken.models.model import Model
+from harken.reward.mix import Mix, Mixed
+from harken.reward.model import RewardModel
+from harken.reward.rules import RULES
+from harken.train.sources import shuffled, take
+from harken.types import JSON, Completion, Prompt
+
+
+@dataclass(frozen=True)
+class RolloutConfig:
+    """How much reinforcement there is.
+
+    Attributes:
+        iterations: rollouts; each is learnt from `algorithm.epochs` times.
+        prompts: prompts in a rollout; each is answered `algorithm.group` times.
+        minibatches: parts in which a rollout is learnt from, by prompts.
+        decoding: how completions are sampled. The temperature is the policy's own: log-probabilities are taken at it.
+        mix: the environment's rewards and people's.
+    """
+
+    iterations: int = 40
+    prompts: int = 64
+    minibatches: int = 2
+    decoding: Decoding = field(default_factory=Decoding)
+    mix: Mix = field(default_factory=Mix)
+
+
+@dataclass
+class Scorer:
+    """Completions to rewards: rules of the environment and a reward model, mixed.
+
+    Attributes:
+        mix: the weights.
+        reward: the reward model, or None where only the environment rewards.
+        encoded: prompts as the reward model reads them.
+    """
+
+    mix: Mix
+    reward: RewardModel | None
+    encoded: EncodedPrompts | None
+
+    def __call__(
+        self, prompts: Sequence[Prompt], completions: Sequence[Completion], rows: Sequence[int], progress: float
+    ) -> Mixed:
+        """Rewards of N completions; `progress` from 0 to 1 moves the mix's schedule."""
+        human = self.human(prompts, completions, rows)
+        pairs = [(prompts[row], completion) for row, completion in zip(rows, completions, strict=True)]
+        environment = {
+            name: torch.tensor([RULES[name](prompt, completion) for prompt, completion in pairs], dtype=torch.float32)
+            for name in self.mix.environment
+        }
+        return self.mix.combine(environment, human, progress)
+
+    def human(
+        self, prompts: Sequence[Prompt], completions: Sequence[Completion], rows: Sequence[int]
+    ) -> Float[Tensor, " N"]:
+        """What the reward model says of N completions; zeros without one."""
+        if self.reward is None or self.encoded is None:
+            return torch.zeros(len(rows))
+        ids = [self.encoded.processor.encode_completion(completion) for completion in completions]
+        return self.reward.combine(self.reward.scores(self.encoded(prompts), ids, rows))
+
+
+@dataclass
+class Rollouts:
+    """Batches from the policy's own completions.
+
+    Attributes:
+        policy: samples, and is trained by the loop.
+        reference: what the KL penalty holds to.
+        scorer: the rewards.
+        prompts: what is asked.
+        encoded: prompts as the policy reads them.
+        algorithm: makes advantages.
+        config: sizes.
+        seed: of prompts' order and samples.
+    """
+
+    policy: Model
+    reference: Model
+    scorer: Scorer
+    prompts: Sequence[Prompt]
+    encoded: EncodedPrompts
+    algorithm: RLAlgorithm
+    config: RolloutConfig
+    seed: int
+
+    def __post_init__(self) -> None:
+        if not self.prompts:
+            raise ValueError("there are no prompts to align on")
+        self.kl_coefficient = self.algorithm.kl.initial
+        self._pending: dict[str, Tensor] = {}
+        self._figures: dict[str, float] = {}
+
+    @property
+    def steps(self) -> int:
+        """Optimizer steps."""
+        return self.config.iterations * self._steps_each
+
+    @property
+    def _steps_each(self) -> int:
+        return self.algorithm.epochs * self.config.minibatches
+
+    def batches(self, step: int) -> list[Batch]:
+        """One minibatch of the rollout of this step; the first step of each rollout samples it."""
+        iteration, inner = divmod(step, self._steps_each)
+        if inner == 0:
+            self._pending = self._roll_out(iteration)
+        epoch, part = divmod(inner, self.config.minibatches)
+        indices = self._pending["prompt_index"].tolist()
+        order = shuffled(len(indices), self.seed, "minibatches", iteration, epoch)
+        mine = sorted(order[part :: self.config.minibatches])
+        return [self._minibatch(indices, mine)]
+
+    def _minibatch(self, indices: list[int], mine: list[int]) -> Batch:
+        place = {row: i for i, row in enumerate(mine)}
+        pending = self._pending
+        rows = [n for n, row in enumerate(pending["row"].tolist()) if row in place]
+        keep = torch.tensor(rows)
+        lengths = pending["length"][keep].tolist()
+        ids = [pending["ids"][n, :length] for n, length in zip(rows, lengths, strict=True)]
+        longest = max(lengths)
+        labels = {
+            name.removeprefix("label."): (tensor[keep, :longest] if tensor.dim() == 2 else tensor[keep])
+            for name, tensor in pending.items()
+            if name.startswith("label.")
+        }
+        prompts = self.encoded([self.prompts[indices[i]] for i in mine])
+        placed = [place[row] for row in pending["row"][keep].tolist()]
+        return collate(prompts, ids, placed, self.encoded.processor.pad_id, labels)
+
+    @torch.no_grad()
+    def _roll_out(self, iteration: int) -> dict[str, Tensor]:
+        config, algorithm, processor = self.config, self.algorithm, self.encoded.processor
+        count = min(config.prompts, len(self.prompts))
+        indices = take(len(self.prompts), count, iteration, self.seed, "rollout prompts")
+        prompts = [self.prompts[i] for i in indices]
+        encoded = self.encoded(prompts)
+        rows = torch.arange(len(prompts)).repeat_interleave(algorithm.group)
+        generator = torch.Generator().manual_seed(derive(self.seed, "rollout", iteration))
+        self.policy.eval()
+        device = next(self.policy.parameters()).device
+        asked = collate_prompts(encoded, processor.pad_id).to(device)
+        sampled = generate(self.policy, asked, rows.to(device), config.decoding, generator)
+        completions = [
+            Completion(f"{iteration}.{n}", prompts[row].id, processor.decode(ids), "policy", bool(done))
+            for n, (row, ids, done) in enumerate(zip(rows.tolist(), sampled.ids, sampled.finished, strict=True))
+        ]
+        batch = collate(encoded, sampled.ids, rows.tolist(), processor.pad_id).to(device)
+        needs = frozenset({"logprobs", "values"} & (algorithm.needs | {"logprobs"}))
+        new = self.policy(batch, needs)
+        old = self.reference(batch, frozenset({"logprobs"}))
+        self.policy.train()
+        mixed = self.scorer(prompts, completions, rows.tolist(), iteration / max(1, config.iterations - 1))
+        mask = batch.completions.mask.cpu()
+        logprobs, reference = new.logprobs.cpu(), old.logprobs.cpu()
+        rollout = Rollout(
+            prompt=rows,
+            mask=mask,
+            logprobs=logprobs,
+            reference_logprobs=reference,
+            scores=mixed.total,
+            values=torch.zeros_like(logprobs) if new.values is None else new.values.cpu(),
+            finished=sampled.finished,
+            kl_coefficient=self.kl_coefficient,
+        )
+        labels = algorithm.advantages(rollout)
+        self._figure(rollout, mixed)
+        return {
+            "prompt_index": torch.tensor(indices),
+            "row": rows,
+            "ids": pad_right(sampled.ids, processor.pad_id),
+            "length": mask.sum(1),
+            **{f"label.{name}": tensor.detach().cpu() for name, tensor in labels.items()},
+        }
+
+    def _figure(self, rollout: Rollout, mixed: Mixed) -> None:
+        kl = float((rollout.logprobs - rollout.reference_logprobs).sum(1).mean())
+        self._figures = {
+            "reward": float(rollout.scores.mean()),
+            "kl": kl,
+            "kl_coefficient": self.kl_coefficient,
+            "length": float(rollout.mask.sum(1).float().mean()),
+            "finished": float(rollout.finished.float().mean()),
+            **{f"reward/{name}": float(value.mean()) for name, value in mixed.breakdown.items()},
+        }
+        self.kl_coefficient = self.algorithm.kl.update(self.kl_coefficient, kl, len(rollout.scores))
+
+    def metrics(self) -> Mapping[str, float]:
+        """The newest rollout's figures, once."""
+        figures, self._figures = self._figures, {}
+        return figures
+
+    def state(self) -> tuple[dict[str, Tensor], JSON]:
+        """The rollout that is being learnt from, and the KL coefficient."""
+        return dict(self._pending), {"kl_coefficient": self.kl_coefficient}
+
+    def restore(self, tensors: dict[str, Tensor], state: JSON) -> None:
+        """Go on in the middle of a rollout."""
+        self._pending = dict(tensors)
+        if isinstance(state, dict) and isinstance(state["kl_coefficient"], float):
+            self.kl_coefficient = state["kl_coefficient"]
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """How prompts are answered for people, or for an evaluation.
+
+    Attributes:
+        policy: the policy's name, kept in each completion.
+        each: completions a prompt.
+        decoding: length and temperature.
+        seed: of the samples.
+        batch: prompts at a time.
+    """
+
+    policy: str
+    each: int
+    decoding: Decoding
+    seed: int
+    batch: int = 32
+
+
+def sample_completions(
+    policy: Model,
+    prompts: Sequence[Prompt],
+    encoded: EncodedPrompts,
+    how: Sampling,
+    on_batch: Callable[[int], None] = lambda done: None,
+) -> list[Completion]:
+    """Completions of every prompt, prompt by prompt, with ids that say nothing of the policy.
+
+    Args:
+        policy: who answers.
+        prompts: what is asked.
+        encoded: prompts as the policy reads them.
+        how: how many, and how.
+        on_batch: called with the number of prompts done.
+    """
+    policy.eval()
+    processor = encoded.processor
+    device = next(policy.parameters()).device
+    out: list[Completion] = []
+    for start in range(0, len(prompts), how.batch):
+        part = prompts[start : start + how.batch]
+        rows = torch.arange(len(part)).repeat_interleave(how.each)
+        generator = torch.Generator().manual_seed(derive(how.seed, "completions", start))
+        asked = collate_prompts(encoded(part), processor.pad_id).to(device)
+        sampled = generate(policy, asked, rows.to(device), how.decoding, generator)
+        for n, (row, ids) in enumerate(zip(rows.tolist(), sampled.ids, strict=True)):
+            identity = f"{derive(how.seed, how.policy, part[row].id, n % how.each):016x}"
+            text = processor.decode(ids)
+            out.append(Completion(identity, part[row].id, text, how.policy, bool(sampled.finished[n])))
+        on_batch(min(start + how.batch, len(prompts)))
+    return out

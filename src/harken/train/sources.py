@@ -1,0 +1,103 @@
+"""Demonstrations and people's statements as batches; each step's batch is a function of (seed, step)."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from harken.data.batch import Batch, collate
+from harken.data.encoded import EncodedPrompts
+from harken.data.seeds import derive
+from harken.types import JSON, Completion, Prompt
+
+
+def shuffled(count: int, seed: int, *names: str | int) -> list[int]:
+    """The numbers below `count` in an order that depends on the seed and the names alone."""
+    generator = torch.Generator().manual_seed(derive(seed, *names))
+    return torch.randperm(count, generator=generator).tolist()
+
+
+def take(count: int, size: int, step: int, seed: int, name: str) -> list[int]:
+    """The items of one step: `size` of `count`, going through all of them in a new order each epoch."""
+    out: list[int] = []
+    position = step * size
+    while len(out) < size:
+        epoch, offset = divmod(position, count)
+        order = shuffled(count, seed, name, epoch)
+        chosen = order[offset : offset + size - len(out)]
+        out += chosen
+        position += len(chosen)
+    return out
+
+
+class Stateless:
+    """A source that remembers nothing between steps."""
+
+    def metrics(self) -> Mapping[str, float]:
+        """None of its own."""
+        return {}
+
+    def state(self) -> tuple[dict[str, Tensor], JSON]:
+        """Nothing."""
+        return {}, None
+
+    def restore(self, tensors: dict[str, Tensor], state: JSON) -> None:
+        """Nothing to put back."""
+
+
+@dataclass(frozen=True)
+class DemonstrationsConfig:
+    """How much supervised training there is.
+
+    Attributes:
+        steps: optimizer steps.
+        batch: demonstrations a step.
+    """
+
+    steps: int = 400
+    batch: int = 32
+
+
+class Demonstrations(Stateless):
+    """Pairs of a prompt and a good answer, `config.batch` a step."""
+
+    def __init__(
+        self,
+        pairs: Sequence[tuple[Prompt, str]],
+        encoded: EncodedPrompts,
+        config: DemonstrationsConfig,
+        seed: int,
+    ):
+        if not pairs:
+            raise ValueError("there are no demonstrations to train on; prompts need `references` for this")
+        self.pairs = pairs
+        self.encoded = encoded
+        self.config = config
+        self.seed = seed
+        processor = encoded.processor
+        self._ids = [
+            processor.encode_completion(Completion(prompt.id, prompt.id, text, "demonstration"))
+            for prompt, text in pairs
+        ]
+
+    @property
+    def steps(self) -> int:
+        """Optimizer steps."""
+        return self.config.steps
+
+    def batches(self, step: int) -> list[Batch]:
+        """One batch; two demonstrations of one prompt share its computation."""
+        chosen = take(len(self.pairs), min(self.config.batch, len(self.pairs)), step, self.seed, "demonstrations")
+        prompts: dict[str, Prompt] = {}
+        for i in chosen:
+            prompts.setdefault(self.pairs[i][0].id, self.pairs[i][0])
+        rows = {name: row for row, name in enumerate(prompts)}
+        return [
+            collate(
+                self.encoded(list(prompts.values())),
+                [self._ids[i] for i in chosen],
+                [rows[self.pairs[i][0].id] for i in chosen],
+                self.encoded.processor.pad_id,
+            )
+        ]
