@@ -18,7 +18,7 @@ install: .venv/.installed  ## .venv with all that demo, test and check need
 	touch $@
 
 test: install  ## the whole suite
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -m "not soak"
 
 check: install  ## format, lint, types, layers, house rules, fast tests
 	$(BIN)/ruff format --check .

@@ -8,9 +8,10 @@ who said it, when, and the key that makes sending it twice harmless.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
-JSON = None | bool | int | float | str | list["JSON"] | dict[str, "JSON"]
+JSON = None | bool | int | float | str | list[Any] | dict[str, Any]
+"""Plain data. Not recursive: beartype cannot resolve a recursive alias that is used in other modules."""
 
 
 @dataclass(frozen=True, slots=True)

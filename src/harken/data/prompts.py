@@ -12,7 +12,7 @@ from typing import NoReturn
 from harken.data.blobs import Blobs
 from harken.data.media.limits import MediaError
 from harken.data.record import FieldError, check, read_record, shown, write_record
-from harken.types import JSON, Image, Modality, Prompt, Text
+from harken.types import Image, Modality, Prompt, Text
 
 LOG = logging.getLogger(__name__)
 MARK = b"\xef\xbb\xbf"  # the byte order mark that some editors put first
@@ -128,7 +128,7 @@ def save_prompts(prompts: Iterable[Prompt], path: Path | str, blobs: Blobs) -> N
 def _read(path: Path, blobs: Blobs, bad: Callable[[PromptError], None]) -> Iterator[Prompt]:
     seen: dict[str, int] = {}
     for number, line in _lines(path):
-        record: JSON = None
+        record: object = None
         try:
             record = _parse(line)
             prompt = read_record(record, blobs, path.parent)
@@ -159,7 +159,7 @@ def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
         raise PromptError(path, None, None, "", 'empty; write one object a line: {"messages": [...]}')
 
 
-def _parse(line: bytes) -> JSON:
+def _parse(line: bytes) -> object:
     try:
         text = line.decode()
     except UnicodeDecodeError as error:
@@ -177,7 +177,7 @@ def _parse(line: bytes) -> JSON:
         raise FieldError("", f"a number that is too long ({error}); write it as a string") from error
 
 
-def _no_repeats(pairs: Sequence[tuple[str, JSON]]) -> JSON:
+def _no_repeats(pairs: Sequence[tuple[str, object]]) -> object:
     fields = dict(pairs)
     if len(fields) < len(pairs):
         keys = [key for key, _ in pairs]

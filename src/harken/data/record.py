@@ -23,7 +23,7 @@ from typing import Any
 from harken.data.blobs import Blobs
 from harken.data.media import audio
 from harken.data.media.limits import MediaError
-from harken.types import JSON, Audio, Image, Message, Modality, Part, Prompt, Role, Text
+from harken.types import Audio, Image, Message, Modality, Part, Prompt, Role, Text
 
 DEEPEST = 32
 KEYS = ("id", "messages", "references", "facts")
@@ -62,7 +62,7 @@ class FieldError(ValueError):
         self.why = why
 
 
-def read_record(record: JSON, blobs: Blobs, folder: Path) -> Prompt:
+def read_record(record: object, blobs: Blobs, folder: Path) -> Prompt:
     """The prompt of one JSON object; its media go into `blobs`.
 
     A record without an id gets one from its content, the same wherever it is read.
@@ -76,8 +76,8 @@ def read_record(record: JSON, blobs: Blobs, folder: Path) -> Prompt:
         if key in MEDIA_COLUMNS:
             raise FieldError(
                 key,
-                "a column of media that no one reads; put each medium where it belongs in the conversation, as a part of a "
-                'message: {"role": "user", "content": [{"type": "image", "image": "a.png"}, ...]}',
+                "a column of media that no one reads; put each medium where it belongs in the conversation, as a part "
+                'of a message: {"role": "user", "content": [{"type": "image", "image": "a.png"}, ...]}',
             )
     _known_keys(record, KEYS, "")
     turns = record.get("messages")
@@ -98,14 +98,14 @@ def read_record(record: JSON, blobs: Blobs, folder: Path) -> Prompt:
     return prompt if "id" in record else Prompt(content_id(prompt), messages, prompt.references, facts)
 
 
-def write_record(prompt: Prompt, files: Mapping[str, str]) -> dict[str, JSON]:
+def write_record(prompt: Prompt, files: Mapping[str, str]) -> dict[str, object]:
     """The JSON object of a prompt; `read_record` gives the same prompt back.
 
     Args:
         prompt: a prompt.
         files: for each SHA-256 of its media the name of a file.
     """
-    record: dict[str, JSON] = {"id": prompt.id, "messages": [_turn(m, files) for m in prompt.messages]}
+    record: dict[str, object] = {"id": prompt.id, "messages": [_turn(m, files) for m in prompt.messages]}
     if prompt.references:
         record["references"] = list(prompt.references)
     if prompt.facts:
@@ -170,7 +170,7 @@ def _check_text(text: str, at: str) -> None:
         raise FieldError(at, f"half a letter (a lone surrogate, {text[error.start]!r}); take it out") from error
 
 
-def _check_facts(value: JSON, at: str, depth: int = 0) -> None:
+def _check_facts(value: object, at: str, depth: int = 0) -> None:
     if depth > DEEPEST:
         raise FieldError(at, f"nested more than {DEEPEST} levels deep; flatten it")
     match value:
@@ -193,7 +193,7 @@ def _check_facts(value: JSON, at: str, depth: int = 0) -> None:
             raise FieldError(at, f"a {type(value).__name__}, which JSON would not give back; use lists and objects")
 
 
-def _message(turn: JSON, at: str, blobs: Blobs, folder: Path) -> Message:
+def _message(turn: object, at: str, blobs: Blobs, folder: Path) -> Message:
     fields = _object(turn, at)
     _known_keys(fields, ("role", "content"), at)
     role = fields.get("role")
@@ -209,7 +209,7 @@ def _message(turn: JSON, at: str, blobs: Blobs, folder: Path) -> Message:
     return Message(ROLES[role], tuple(_part(p, f"{at}.content[{j}]", blobs, folder) for j, p in enumerate(content)))
 
 
-def _part(part: JSON, at: str, blobs: Blobs, folder: Path) -> Part:
+def _part(part: object, at: str, blobs: Blobs, folder: Path) -> Part:
     fields = _object(part, at)
     match fields.get("type"):
         case "text":
@@ -232,7 +232,7 @@ def _part(part: JSON, at: str, blobs: Blobs, folder: Path) -> Part:
             raise FieldError(f"{at}.type", f"{_value(other)} is no kind of part{_nearest(other, TYPES)}")
 
 
-def _input_audio(fields: dict[str, JSON], at: str, blobs: Blobs, folder: Path) -> Audio:
+def _input_audio(fields: dict[str, object], at: str, blobs: Blobs, folder: Path) -> Audio:
     inner = f"{at}.input_audio"
     key, text = _only_string(fields, inner, ("data", "path"), ("format",))
     written = fields.get("format", "wav")
@@ -253,10 +253,10 @@ def _take(at: str, name: str, modality: Modality, blobs: Blobs, folder: Path) ->
         raise FieldError(at, str(error)) from error
 
 
-def _turn(message: Message, files: Mapping[str, str]) -> JSON:
+def _turn(message: Message, files: Mapping[str, str]) -> dict[str, object]:
     if len(message.parts) == 1 and isinstance(message.parts[0], Text):
         return {"role": message.role, "content": message.parts[0].text}
-    parts: list[JSON] = []
+    parts: list[dict[str, str]] = []
     for part in message.parts:
         match part:
             case Text(text):
@@ -268,14 +268,14 @@ def _turn(message: Message, files: Mapping[str, str]) -> JSON:
     return {"role": message.role, "content": parts}
 
 
-def _object(value: JSON, at: str) -> dict[str, JSON]:
+def _object(value: object, at: str) -> dict[str, object]:
     if not isinstance(value, dict):
         raise FieldError(at, f"{_kind(value)} instead of an object")
     return value
 
 
 def _only_string(
-    fields: dict[str, JSON], at: str, keys: tuple[str, ...], others: tuple[str, ...] = ()
+    fields: dict[str, object], at: str, keys: tuple[str, ...], others: tuple[str, ...] = ()
 ) -> tuple[str, str]:
     """The one key of `keys` that is there, and its string."""
     _known_keys(fields, (*keys, *others), at)
@@ -296,7 +296,7 @@ def _known_keys(fields: Mapping[str, Any], known: Collection[str], at: str) -> N
             )
 
 
-def _nearest(word: JSON, known: Collection[str]) -> str:
+def _nearest(word: object, known: Collection[str]) -> str:
     written = word.lower()[:80] if isinstance(word, str) else ""
     other = OTHER_NAMES.get(written)
     near = [other] if other in known else get_close_matches(written, list(known), n=1)
@@ -308,10 +308,10 @@ def shown(key: str) -> str:
     return key if key.isprintable() and len(key) <= 80 else repr(key[:80])
 
 
-def _value(value: JSON) -> str:
+def _value(value: object) -> str:
     return repr(value[:80]) if isinstance(value, str) else _kind(value)
 
 
-def _kind(value: JSON) -> str:
+def _kind(value: object) -> str:
     names = {dict: "an object", list: "a list", str: "a string", bool: "true or false", type(None): "null"}
     return names.get(type(value), "a number")

@@ -35,7 +35,7 @@ class Decoding:
 class Sampled:
     """N completions as ids, each (T_n,), with the end-of-turn token where they finished."""
 
-    ids: list[Int[Tensor, " T"]]
+    ids: list[Int[Tensor, " _"]]
     finished: Bool[Tensor, " N"]
 
 

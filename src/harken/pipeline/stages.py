@@ -33,7 +33,7 @@ class _Plan:
 
     def stage(self, verb: str, output: str, inputs: tuple[str, ...], settings: Any, work: Work, *more: str) -> Stage:
         """A stage that leaves `output` (and `more`), named after it; the newest round's is shown at the top."""
-        name = output.split(".")[0]
+        name = output.split(".", maxsplit=1)[0]
         shown = self.newest and output in {"reward", "aligned", "evaluation.json", "report.html"}
         published = {f"{self.here}/{output}": output} if shown else {}
         outputs = tuple(f"{self.here}/{made}" for made in (output, *more))
@@ -60,7 +60,8 @@ class _Plan:
         for arm in self.arms:
             work = align_work(self.round, self.policy, human_only=arm == "human_only")
             inputs = ("sft", self.policy, f"{here}/reward")
-            out.append(self.stage("align", arm, inputs, self.settings("data", "algorithm", "align"), work))
+            settings = self.settings("data", "algorithm", "align")
+            out.append(self.stage("align", arm, inputs, settings, work, f"{arm}.samples.jsonl"))
         return out
 
     def assess(self) -> list[Stage]:

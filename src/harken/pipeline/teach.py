@@ -8,16 +8,15 @@ from harken.algorithms.sft import SFT
 from harken.data.encoded import EncodedPrompts
 from harken.data.processor import Processor
 from harken.data.seeds import derive
-from harken.feedback.store import FeedbackStore
 from harken.models.fusion.build import build
 from harken.models.load import load_model
 from harken.models.model import Model
-from harken.pipeline.artefact import fresh_folder
+from harken.pipeline.artefact import fresh_folder, write_text
 from harken.pipeline.recipe import Recipe
 from harken.pipeline.run import Run
-from harken.pipeline.verbs import Feedback, Workplace, fine_tune_with_rl, read_feedback, train_reward_model
+from harken.pipeline.verbs import Feedback, Workplace, fine_tune_with_rl, read_run_feedback, train_reward_model
 from harken.reward.model import load_reward_model
-from harken.train.loop import Fit, fit
+from harken.train.loop import SAMPLES, Fit, fit
 from harken.train.sources import Demonstrations
 
 Work = Callable[[Run, str], None]
@@ -76,8 +75,7 @@ def reward_work(round_: int, policy: str) -> Work:
 
     def work(run: Run, key: str) -> None:
         stage = f"rounds/{round_}/reward"
-        with FeedbackStore(run.folder / "feedback.db") as store:
-            said = read_feedback(store)
+        said = read_run_feedback(run.folder)
         learnt = tuple(a for a in said.answers if not is_held_out(a.feedback.prompt_id, run.recipe))
         reward = train_reward_model(
             load_model(run.folder / policy),
@@ -111,5 +109,7 @@ def align_work(round_: int, policy: str, human_only: bool) -> Work:
         )
         with fresh_folder(run.folder / stage) as folder:
             model.save(folder)
+        samples = run.folder / "training" / stage / SAMPLES
+        write_text(run.folder / f"{stage}.samples.jsonl", samples.read_text())
 
     return work

@@ -78,6 +78,12 @@ def read_feedback(store: FeedbackStore) -> Feedback:
     return Feedback(tuple(store.prompts()), tuple(store.completions()), tuple(store.answers()))
 
 
+def read_run_feedback(folder: Path) -> Feedback:
+    """All that the store of a run holds."""
+    with FeedbackStore(folder / "feedback.db") as store:
+        return read_feedback(store)
+
+
 def load_pretrained_model(path: str | Path) -> Model:
     """A multimodal model with its processor: a folder, or a name on the Hugging Face hub.
 

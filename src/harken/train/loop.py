@@ -21,6 +21,8 @@ from harken.train.metrics_log import MetricsLog
 from harken.train.optimizers import OptimizerConfig, build_optimizers, rate_factor
 from harken.types import JSON
 
+SAMPLES = "samples.jsonl"
+
 
 class Interrupted(Exception):
     """The run was asked to stop; everything done so far is in a checkpoint."""
@@ -40,6 +42,10 @@ class Source(Protocol):
 
     def metrics(self) -> Mapping[str, float]:
         """Figures of its own since the last step."""
+        ...
+
+    def samples(self) -> list[dict[str, JSON]]:
+        """Completions made since the last step, to keep."""
         ...
 
     def state(self) -> tuple[dict[str, Tensor], JSON]:
@@ -97,7 +103,7 @@ def fit(module: nn.Module, source: Source, objective: Objective, how: Fit) -> No
     accelerator = Accelerator(
         cpu=not torch.cuda.is_available(),
         log_with=how.tracker if tracked else None,
-        project_dir=how.folder if tracked else None,
+        project_dir=how.log.parent if tracked else None,
     )
     if tracked:
         accelerator.init_trackers("tensorboard")
@@ -106,7 +112,9 @@ def fit(module: nn.Module, source: Source, objective: Objective, how: Fit) -> No
     prepared, *optimizers = accelerator.prepare(module, *optimizers)
     log = MetricsLog(how.log, how.stage)
     start = _restore(module, optimizers, source, how)
+    kept = MetricsLog(how.folder / SAMPLES, how.stage)
     log.rewind(start)
+    kept.rewind(start)
     module.train()
     for step in range(start, source.steps):
         torch.manual_seed(derive(how.seed, how.stage, "step", step))
@@ -119,6 +127,8 @@ def fit(module: nn.Module, source: Source, objective: Objective, how: Fit) -> No
             optimizer.zero_grad(set_to_none=True)
         figures |= source.metrics()
         log.write(step, figures)
+        for sample in source.samples():
+            kept.write(step, sample)
         if tracked:
             accelerator.log(figures, step=step)
         done = step + 1

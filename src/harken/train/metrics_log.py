@@ -4,6 +4,9 @@ import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
+
+from harken.types import JSON
 
 
 class MetricsLog:
@@ -34,13 +37,13 @@ class MetricsLog:
         temporary.write_text("".join(line + "\n" for line in kept))
         os.replace(temporary, self.path)
 
-    def write(self, step: int, metrics: Mapping[str, float]) -> None:
+    def write(self, step: int, metrics: Mapping[str, JSON]) -> None:
         """Append the figures of one step."""
         with self.path.open("a") as out:
             out.write(json.dumps({"stage": self.stage, "step": step, **metrics}) + "\n")
 
 
-def read_metrics(path: Path, stage: str) -> list[dict[str, float]]:
+def read_metrics(path: Path, stage: str) -> list[dict[str, Any]]:
     """A stage's lines, in order."""
     if not path.exists():
         return []

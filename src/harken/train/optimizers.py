@@ -36,7 +36,7 @@ def build_optimizers(module: nn.Module, config: OptimizerConfig) -> list[torch.o
     matrices, rest = [], []
     for name, parameter in module.named_parameters():
         if parameter.requires_grad:
-            in_layer = parameter.dim() == 2 and ".layers." in name
+            in_layer = parameter.dim() == 2 and ".layers." in f".{name}"
             (matrices if in_layer and config.muon_rate > 0 else rest).append(parameter)
     optimizers: list[torch.optim.Optimizer] = []
     if matrices:

@@ -19,6 +19,9 @@ from harken.reward.rules import RULES
 from harken.train.sources import shuffled, take
 from harken.types import JSON, Completion, Prompt
 
+SAMPLES_KEPT = 128
+"""Completions of each rollout that are written to `samples.jsonl`."""
+
 
 @dataclass(frozen=True)
 class RolloutConfig:
@@ -105,6 +108,7 @@ class Rollouts:
         self.kl_coefficient = self.algorithm.kl.initial
         self._pending: dict[str, Tensor] = {}
         self._figures: dict[str, float] = {}
+        self._samples: list[dict[str, JSON]] = []
 
     @property
     def steps(self) -> int:
@@ -179,6 +183,11 @@ class Rollouts:
             kl_coefficient=self.kl_coefficient,
         )
         labels = algorithm.advantages(rollout)
+        human = mixed.breakdown.get("human", torch.zeros(len(completions))).tolist()
+        self._samples = [
+            {"prompt_id": c.prompt_id, "text": c.text, "finished": c.finished, "human": reward}
+            for c, reward in list(zip(completions, human, strict=True))[:SAMPLES_KEPT]
+        ]
         self._figure(rollout, mixed)
         return {
             "prompt_index": torch.tensor(indices),
@@ -204,6 +213,11 @@ class Rollouts:
         """The newest rollout's figures, once."""
         figures, self._figures = self._figures, {}
         return figures
+
+    def samples(self) -> list[dict[str, JSON]]:
+        """The newest rollout's first completions, once."""
+        samples, self._samples = self._samples, []
+        return samples
 
     def state(self) -> tuple[dict[str, Tensor], JSON]:
         """The rollout that is being learnt from, and the KL coefficient."""

@@ -38,6 +38,10 @@ class Stateless:
         """None of its own."""
         return {}
 
+    def samples(self) -> list[dict[str, JSON]]:
+        """None."""
+        return []
+
     def state(self) -> tuple[dict[str, Tensor], JSON]:
         """Nothing."""
         return {}, None

@@ -1,0 +1,249 @@
+"""The evaluation: is the aligned model better than the supervised one, on held-out prompts, and how sure are we?"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import torch
+
+from harken.data.batch import collate, pad_right
+from harken.data.encoded import EncodedPrompts
+from harken.data.seeds import derive
+from harken.evaluate.metrics.bleu import bleu
+from harken.evaluate.metrics.calibration import (
+    brier_score,
+    expected_calibration_error,
+    preference_probabilities,
+    reliability_bins,
+)
+from harken.evaluate.metrics.exactness import exactness
+from harken.evaluate.metrics.kl import SequenceKL, sequence_kl
+from harken.evaluate.metrics.reward_accuracy import annotator_ceiling, choices_by_score, reward_accuracy
+from harken.evaluate.metrics.rouge import rouge_l
+from harken.evaluate.metrics.win_rate import win_rate
+from harken.models.load import load_model
+from harken.models.model import Model
+from harken.pipeline.artefact import write_text
+from harken.pipeline.ask import write_completions
+from harken.pipeline.recipe import EvaluationConfig
+from harken.pipeline.run import Run
+from harken.pipeline.teach import Work, is_held_out
+from harken.pipeline.verbs import Feedback, read_run_feedback
+from harken.pipeline.world import World
+from harken.reward.model import RewardModel, load_reward_model
+from harken.reward.rules import ended, right_answer
+from harken.train.metrics_log import read_metrics
+from harken.train.rollout import Sampling, sample_completions
+from harken.types import Comparison, Completion, Prompt
+
+SAME = 1e-6
+"""Gold scores closer than this are a tie."""
+
+
+def evaluation_work(round_: int, arms: tuple[str, ...]) -> Work:
+    """Answer the held-out prompts with the supervised model and each arm, and compare."""
+
+    def work(run: Run, key: str) -> None:
+        here, stage = f"rounds/{round_}", f"rounds/{round_}/evaluation"
+        total = 2 + len(arms)
+        reward = load_reward_model(run.folder / here / "reward")
+        models = {"sft": load_model(run.folder / "sft")}
+        models |= {arm: load_model(run.folder / here / arm) for arm in arms}
+        answers: dict[str, list[Completion]] = {}
+        for done, (name, model) in enumerate(models.items()):
+            answers[name] = _answer(run, model, name)
+            run.progress.advance(stage, done + 1, total)
+        write_completions(run, f"{here}/answers.jsonl", [c for made in answers.values() for c in made])
+        found = compare(run, answers["sft"], answers["aligned"], reward)
+        found |= _divergence(run, models["aligned"], models["sft"], answers["aligned"])
+        for arm in arms[1:]:
+            other = compare(run, answers["sft"], answers[arm], reward)
+            found[arm] = other | _divergence(run, models[arm], models["sft"], answers[arm])
+        found |= judge_reward_model(run.world, read_run_feedback(run.folder), run, reward)
+        found["along_training"] = {arm: _along_training(run, f"{here}/{arm}") for arm in arms}
+        found["notices"] = list(run.world.notices)
+        write_text(run.folder / here / "evaluation.json", json.dumps(found, indent=1) + "\n")
+        run.progress.advance(stage, total, total)
+
+    return work
+
+
+def _answer(run: Run, model: Model, name: str) -> list[Completion]:
+    decoding = run.recipe.evaluation.decoding
+    # One seed for all: two models that are the same answer the same.
+    how = Sampling(name, 1, decoding, derive(run.recipe.seed, "evaluation"))
+    return sample_completions(model, run.world.test, EncodedPrompts(model.processor, run.blobs), how)
+
+
+@dataclass(frozen=True)
+class _Judged:
+    """What is known of one model's answers, an entry a prompt."""
+
+    gold: list[float] | None
+    exact: list[bool] | None
+    ended: list[bool]
+    reward: list[float]
+
+
+def _judge(run: Run, answers: Sequence[Completion], reward: RewardModel) -> _Judged:
+    prompts = run.world.test
+    pairs = list(zip(prompts, answers, strict=True))
+    gold = run.world.gold
+    checkable = all("required" in prompt.facts for prompt in prompts)
+    encoded = EncodedPrompts(reward.model.processor, run.blobs)
+    scores = reward.combine(reward.score_completions(answers, {p.id: p for p in prompts}, encoded))
+    return _Judged(
+        [gold(prompt, answer) for prompt, answer in pairs] if gold else None,
+        [right_answer(prompt, answer) == 1 for prompt, answer in pairs] if checkable else None,
+        [ended(prompt, answer) == 1 for prompt, answer in pairs],
+        scores.tolist(),
+    )
+
+
+def compare(run: Run, before: Sequence[Completion], after: Sequence[Completion], reward: RewardModel) -> dict[str, Any]:
+    """All figures of two models' answers to the held-out prompts."""
+    prompts, config = run.world.test, run.recipe.evaluation
+    old, new = _judge(run, before, reward), _judge(run, after, reward)
+    found: dict[str, Any] = {"prompts": len(prompts), "win_rate": None, "win_rate_interval": None}
+    if old.gold is not None and new.gold is not None:
+        won = win_rate(new.gold, old.gold, SAME, resamples=config.resamples)
+        found |= {
+            "win_rate": won.rate,
+            "win_rate_interval": [won.low, won.high],
+            "wins": won.wins,
+            "ties": won.ties,
+            "losses": won.losses,
+            "gold_before": float(np.mean(old.gold)),
+            "gold_after": float(np.mean(new.gold)),
+        }
+    for when, judged, answers in (("before", old, before), ("after", new, after)):
+        if judged.exact is not None:
+            share = exactness(judged.exact)
+            found[f"exactness_{when}"] = share.rate
+            found[f"exactness_{when}_interval"] = [share.low, share.high]
+        found[f"ended_{when}"] = exactness(judged.ended).rate
+        found[f"reward_{when}"] = float(np.mean(judged.reward))
+        found |= _overlap(prompts, answers, config, when)
+    found["tasks"] = _by_task(prompts, old, new, config)
+    return found
+
+
+def _overlap(
+    prompts: Sequence[Prompt], answers: Sequence[Completion], config: EvaluationConfig, when: str
+) -> dict[str, float]:
+    kept = [
+        (answer.text, prompt.references) for prompt, answer in zip(prompts, answers, strict=True) if prompt.references
+    ]
+    if not kept:
+        return {}
+    texts, references = [text for text, _ in kept], [list(given) for _, given in kept]
+    return {
+        f"bleu_{when}": bleu(texts, references, config.language),
+        f"rouge_l_{when}": rouge_l(texts, references, config.language),
+    }
+
+
+def _by_task(
+    prompts: Sequence[Prompt], old: _Judged, new: _Judged, config: EvaluationConfig
+) -> dict[str, dict[str, Any]]:
+    """Win rate and exactness for each task that prompts name in their facts."""
+    tasks: dict[str, list[int]] = {}
+    for row, prompt in enumerate(prompts):
+        tasks.setdefault(str(prompt.facts.get("task", "all")), []).append(row)
+    out: dict[str, dict[str, Any]] = {}
+    for task, rows in sorted(tasks.items()):
+        out[task] = {"prompts": len(rows)}
+        if old.gold is not None and new.gold is not None:
+            scores = [[judged[row] for row in rows] for judged in (new.gold, old.gold)]
+            won = win_rate(scores[0], scores[1], SAME, resamples=config.resamples)
+            out[task] |= {"win_rate": won.rate, "win_rate_interval": [won.low, won.high]}
+        for when, judged in (("before", old), ("after", new)):
+            if judged.exact is not None:
+                share = exactness([judged.exact[row] for row in rows])
+                out[task][f"exactness_{when}"] = [share.rate, share.low, share.high]
+    return out
+
+
+@torch.no_grad()
+def _divergence(run: Run, policy: Model, reference: Model, answers: Sequence[Completion]) -> dict[str, Any]:
+    """KL to the reference, from the policy's own answers, in nats a completion."""
+    encoded, pad = EncodedPrompts(policy.processor, run.blobs), policy.processor.pad_id
+    policy.temperature = reference.temperature = run.recipe.evaluation.decoding.temperature or 1.0
+    kept: list[list[torch.Tensor]] = [[], [], []]
+    for start in range(0, len(answers), 32):
+        ids = [policy.processor.encode_completion(answer) for answer in answers[start : start + 32]]
+        batch = collate(encoded(run.world.test[start : start + 32]), ids, range(len(ids)), pad)
+        needs = frozenset({"logprobs"})
+        tables = (policy(batch, needs).logprobs, reference(batch, needs).logprobs, batch.completions.mask)
+        for rows, table in zip(kept, tables, strict=True):
+            rows += list(table)
+    whole = [pad_right(rows).numpy() for rows in kept]
+    found: SequenceKL = sequence_kl(whole[0], whole[1], whole[2])
+    return {"kl": found.k1, "kl_error": found.k1_error, "kl_k3": found.k3}
+
+
+def judge_reward_model(world: World, said: Feedback, run: Run, reward: RewardModel) -> dict[str, Any]:
+    """Accuracy and calibration on comparisons of held-out prompts, as gold and as the annotators decide them."""
+    prompts = {prompt.id: prompt for prompt in said.prompts}
+    completions = {completion.id: completion for completion in said.completions}
+    asked = [
+        (answer.feedback, answer.feedback.choice)
+        for answer in said.answers
+        if isinstance(answer.feedback, Comparison) and is_held_out(answer.feedback.prompt_id, run.recipe)
+    ]
+    if not asked:
+        return {"reward_accuracy": None, "held_out_comparisons": 0}
+    used = sorted({name for pair, _ in asked for name in (pair.a, pair.b)}, key=lambda n: (completions[n].prompt_id, n))
+    encoded = EncodedPrompts(reward.model.processor, run.blobs)
+    scores = reward.score_completions([completions[name] for name in used], prompts, encoded).mean(1) * reward.spread
+    score = dict(zip(used, scores.tolist(), strict=True))
+    a, b = [score[pair.a] for pair, _ in asked], [score[pair.b] for pair, _ in asked]
+    said_so = [choice for _, choice in asked]
+    groups = [pair.prompt_id for pair, _ in asked]
+    found: dict[str, Any] = {"held_out_comparisons": len(asked), "reward_accuracy": None}
+    decided = [i for i, choice in enumerate(said_so) if choice in ("a", "b")]
+    if decided:
+        noisy = reward_accuracy(a, b, said_so, groups=groups)
+        found["reward_accuracy_annotators"] = noisy.rate
+        found["reward_accuracy_annotators_interval"] = [noisy.low, noisy.high]
+        won = [float(said_so[i] == "a") for i in decided]
+        chances = preference_probabilities([a[i] for i in decided], [b[i] for i in decided])
+        found |= {
+            "calibration_error": expected_calibration_error(chances, won),
+            "brier": brier_score(chances, won),
+            "reliability": [asdict(one) for one in reliability_bins(chances, won)],
+        }
+    if world.gold is not None:
+        gold = {name: world.gold(prompts[completions[name].prompt_id], completions[name]) for name in used}
+        truth = choices_by_score([gold[p.a] for p, _ in asked], [gold[p.b] for p, _ in asked], SAME)
+        exact = reward_accuracy(a, b, truth, groups=groups)
+        ceiling = annotator_ceiling(said_so, truth, groups=groups)
+        found |= {
+            "reward_accuracy": exact.rate,
+            "reward_accuracy_interval": [exact.low, exact.high],
+            "reward_accuracy_pairs": exact.decided,
+            "annotator_ceiling": ceiling.rate,
+        }
+    return found
+
+
+def _along_training(run: Run, stage: str) -> list[dict[str, float]]:
+    """Gold and proxy reward, and KL, of the completions that each rollout of a stage kept."""
+    gold, prompts = run.world.gold, {prompt.id: prompt for prompt in run.world.prompts}
+    figures = {record["step"]: record for record in read_metrics(run.metrics, stage) if "kl" in record}
+    rollouts: dict[int, list[Mapping[str, Any]]] = {}
+    for line in (run.folder / f"{stage}.samples.jsonl").read_text().splitlines():
+        record = json.loads(line)
+        rollouts.setdefault(record["step"], []).append(record)
+    out = []
+    for step, records in sorted(rollouts.items()):
+        row = {"step": float(step), "kl": figures[step]["kl"], "proxy": float(np.mean([r["human"] for r in records]))}
+        if gold is not None:
+            made = [
+                (prompts[r["prompt_id"]], Completion("", r["prompt_id"], r["text"], "", r["finished"])) for r in records
+            ]
+            row["gold"] = float(np.mean([gold(prompt, completion) for prompt, completion in made]))
+        out.append(row)
+    return out
