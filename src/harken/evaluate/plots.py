@@ -284,7 +284,8 @@ def bars(
             axes.barh(at, [bar.value for bar in group], height=height * 0.92, color=colour, label=name)
             for y, bar in zip(at, group, strict=True):
                 if bar.low is not None and bar.high is not None:
-                    axes.plot([bar.low, bar.high], [y, y], color=INK, linewidth=1.2)
+                    axes.plot([bar.low, bar.high], [y, y], color="white", linewidth=3.6)  # to be seen on any bar
+                    axes.plot([bar.low, bar.high], [y, y], color=INK, linewidth=1.4)
         axes.set(xlabel=xlabel)
         if limits is not None:
             axes.set_xlim(*limits)

@@ -1,6 +1,6 @@
 """The family's processor: pictures onto a canvas, sounds to log-mel frames, text to ids with placeholders put in."""
 
-from typing import Any
+from typing import Any, no_type_check
 
 import numpy as np
 import torch
@@ -46,6 +46,7 @@ class FusionProcessor(ProcessorMixin):
         chat_template: Jinja; the family's own if None.
     """
 
+    @no_type_check  # transformers reads the argument names from the function's code, which a checker's wrapper hides
     def __init__(
         self,
         feature_extractor: WhisperFeatureExtractor,
