@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from typing import ClassVar
 
+import torch
 from torch import Tensor
 
 from harken.algorithms.gae import gae
@@ -50,8 +51,9 @@ class A2C:
         logprobs, entropy, values = outputs.logprobs, outputs.entropy, outputs.values
         assert logprobs is not None and entropy is not None and values is not None, "the loop gives what `needs` names"
         mask, labels = batch.completions.mask, batch.labels
-        policy, spread = -masked_mean(logprobs * labels["advantages"], mask), masked_mean(entropy, mask)
+        advantages = torch.where(mask, labels["advantages"], 0.0)
+        policy, spread = -masked_mean(logprobs * advantages, mask), masked_mean(entropy, mask)
         # With no limit on its move the critic's loss does not read the old values.
         critic = value_loss(values, values, labels["returns"], mask, None)
-        metrics = {"policy_loss": float(policy), "value_loss": float(critic), "entropy": float(spread)}
+        metrics = {"policy_loss": policy.item(), "value_loss": critic.item(), "entropy": spread.item()}
         return Loss(policy + self.value_coefficient * critic - self.entropy_coefficient * spread, metrics)

@@ -67,5 +67,5 @@ class GRPO:
         kl = k3(outputs.logprobs, labels["reference_logprobs"], mask)
         mean = masked_mean if self.aggregate == "token" else completion_mean
         policy, penalty = mean(tokens, mask), mean(labels["kl_coefficient"][:, None] * kl, mask)
-        metrics |= {"policy_loss": float(policy), "kl_token": float(masked_mean(kl, mask))}
+        metrics |= {"policy_loss": policy.item(), "kl_token": masked_mean(kl, mask).item()}
         return Loss(policy + penalty, metrics)

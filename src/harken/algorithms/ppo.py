@@ -71,5 +71,5 @@ class PPO:
         tokens, metrics = clipped_surrogate(logprobs, labels["old_logprobs"], labels["advantages"], mask, self.clip)
         policy, spread = masked_mean(tokens, mask), masked_mean(entropy, mask)
         critic = value_loss(values, labels["old_values"], labels["returns"], mask, self.value_clip)
-        metrics |= {"policy_loss": float(policy), "value_loss": float(critic), "entropy": float(spread)}
+        metrics |= {"policy_loss": policy.item(), "value_loss": critic.item(), "entropy": spread.item()}
         return Loss(policy + self.value_coefficient * critic - self.entropy_coefficient * spread, metrics)

@@ -1,4 +1,4 @@
-"""REINFORCE (Williams 1992, "Simple statistical gradient-following algorithms", section 6: episodes)."""
+"""REINFORCE (Williams 1992, "Simple statistical gradient-following algorithms", theorem 2: episodes)."""
 
 from dataclasses import dataclass, field
 from typing import ClassVar, Literal

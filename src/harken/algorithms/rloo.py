@@ -15,7 +15,7 @@ from harken.data.batch import Batch, Outputs
 
 @dataclass(frozen=True)
 class RLOO:
-    """Each completion's baseline is the mean return of the others of its prompt (2402.14740, section 3.3).
+    """Each completion's baseline is the mean return of the others of its prompt (2402.14740).
 
     The return is the score less the KL penalty of the whole completion. A completion that is alone in its group
     has nothing to be compared with and teaches nothing. A rollout is learnt from once: the gradient is right only for

@@ -19,4 +19,4 @@ class SFT:
         """Minus the mean log-probability over the tokens of this batch, in nats."""
         assert outputs.logprobs is not None, "the loop gives what `needs` names"
         value = -masked_mean(outputs.logprobs, batch.completions.mask)
-        return Loss(value, {"perplexity": math.exp(min(float(value), 700.0))})
+        return Loss(value, {"perplexity": math.exp(min(value.item(), 700.0))})

@@ -2,10 +2,10 @@
 
 import importlib
 import sys
+from typing import Any
 
-import click
 import typer
-from typer.core import TyperGroup
+from typer.core import TyperCommand, TyperGroup
 
 VERBS = {
     "demo": "The whole loop on a small task, from nothing: about five minutes on a laptop.",
@@ -22,17 +22,17 @@ VERBS = {
 class Verbs(TyperGroup):
     """Loads a verb's file when that verb is called: `harken --help` loads no torch."""
 
-    def list_commands(self, ctx: click.Context) -> list[str]:
+    def list_commands(self, ctx: Any) -> list[str]:
         """The verbs, in the order of the loop."""
         return list(VERBS)
 
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
         """One verb, loaded unless only its one line of help is wanted."""
         if cmd_name not in VERBS:
             return None
         asked = cmd_name in sys.argv[1:]
         if not asked:
-            return click.Command(cmd_name, help=VERBS[cmd_name])
+            return TyperCommand(cmd_name, help=VERBS[cmd_name])
         app = importlib.import_module(f"harken.cli.{cmd_name}").app
         command = typer.main.get_command(app)
         command.name = cmd_name

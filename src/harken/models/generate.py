@@ -5,10 +5,10 @@ from dataclasses import dataclass
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
-from transformers import Cache, DynamicCache
+from transformers import Cache
 from transformers.cache_utils import DynamicLayer
 
-from harken.data.batch import Prompts, pad_right
+from harken.data.batch import Prompts
 from harken.models.model import Model
 from harken.models.policy import at_least_float32, suppress
 from harken.models.prefix import prefill
@@ -103,7 +103,8 @@ def generate(
     n, room = len(rows), decoding.max_tokens
     noise = torch.rand(n, room, generator=generator).to(device)
     states, prefix_cache = prefill(trunk, prompts)
-    cache = _expand(prefix_cache, rows, room)
+    layers = _expand(prefix_cache, rows, room)
+    cache = Cache(layers=list(layers))
     mask = torch.cat([prompts.mask.index_select(0, rows), torch.ones(n, room, dtype=torch.bool, device=device)], 1)
     length, start = prompts.ids.shape[1], prompts.mask.sum(1).index_select(0, rows)
     states = states.index_select(0, rows)
@@ -122,7 +123,7 @@ def generate(
         if not len(going) or step == room - 1:
             break
         if len(going) < len(alive):
-            for layer in cache.layers:
+            for layer in layers:
                 layer.keep(going)
             alive, chosen = alive[going], chosen[going]
             mask, start = mask[going], start[going]
@@ -137,13 +138,12 @@ def generate(
     return Sampled([tokens[i, : counts[i]].cpu() for i in range(n)], finished.cpu())
 
 
-def _expand(cache: DynamicCache, rows: Tensor, room: int) -> Cache:
-    layers = [
-        RoomyLayer(layer.keys.index_select(0, rows), layer.values.index_select(0, rows), room) for layer in cache.layers
-    ]
-    return Cache(layers=layers)
-
-
-def padded(sampled: Sampled, pad_id: int) -> Int[Tensor, "N T"]:
-    """The ids as one tensor, padded on the right."""
-    return pad_right(sampled.ids, pad_id)
+def _expand(cache: Cache, rows: Tensor, room: int) -> list[RoomyLayer]:
+    out = []
+    for layer in cache.layers:
+        if not isinstance(layer, DynamicLayer) or layer.keys is None or layer.values is None:
+            raise ValueError(
+                f"the shared prefix needs plain attention caches, but this model has {type(layer).__name__}"
+            )
+        out.append(RoomyLayer(layer.keys.index_select(0, rows), layer.values.index_select(0, rows), room))
+    return out

@@ -7,7 +7,7 @@ import pkgutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import yaml
 from pydantic import TypeAdapter, ValidationError
@@ -238,7 +238,7 @@ def rl_algorithms() -> dict[str, type[RLAlgorithm]]:
         for value in vars(loaded).values():
             here = isinstance(value, type) and value.__module__ == loaded.__name__
             if here and dataclasses.is_dataclass(value) and "advantages" in vars(value):
-                found[module.name] = value
+                found[module.name] = cast(type[RLAlgorithm], value)
     return found
 
 
@@ -273,8 +273,9 @@ def _refuse_unknown(kind: type, value: Any, where: str) -> None:
             near = difflib.get_close_matches(str(key), list(known), 1)
             hint = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(known)}"
             raise RecipeError(f"{'.'.join([where, str(key)]).strip('.')}: there is no such key; {hint}")
-        if known[key] is not None:
-            _refuse_unknown(known[key], inner, f"{where}.{key}".strip("."))
+        inner_kind = known[key]
+        if inner_kind is not None:
+            _refuse_unknown(inner_kind, inner, f"{where}.{key}".strip("."))
 
 
 def merge(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:

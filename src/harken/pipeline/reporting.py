@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 from harken.evaluate import report as page
 from harken.evaluate.metrics.calibration import Bin
@@ -219,7 +219,7 @@ class _Page:
                 scores.append(gold(prompt, completion))
                 marks.append(page.Mark("gold", f"{scores[-1]:.2f}"))
             shown.append(page.Shown(completion.text, tuple(marks)))
-        winner = "tie"
+        winner: Literal["before", "after", "tie"] = "tie"
         if scores and abs(scores[0] - scores[1]) > 1e-6:
             winner = "after" if scores[1] > scores[0] else "before"
         reference = prompt.references[0] if prompt.references else ""

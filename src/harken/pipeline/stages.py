@@ -59,9 +59,9 @@ class _Plan:
         out = [self.stage("reward", "reward", inputs, settings, reward_work(self.round, self.policy))]
         for arm in self.arms:
             work = align_work(self.round, self.policy, human_only=arm == "human_only")
-            inputs = ("sft", self.policy, f"{here}/reward")
+            needed = ("sft", self.policy, f"{here}/reward")
             settings = self.settings("data", "algorithm", "align")
-            out.append(self.stage("align", arm, inputs, settings, work, f"{arm}.samples.jsonl"))
+            out.append(self.stage("align", arm, needed, settings, work, f"{arm}.samples.jsonl"))
         return out
 
     def assess(self) -> list[Stage]:

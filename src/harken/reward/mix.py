@@ -55,9 +55,10 @@ class Mix:
 
     def lambda_at(self, progress: float) -> float:
         """The weight of the human reward when a share of training, 0 to 1, is done."""
-        end = self.human_weight if self.human_weight_end is None else self.human_weight_end
+        if self.human_weight_end is None:
+            return self.human_weight
         share = min(max(progress, 0.0), 1.0)
-        return (1.0 - share) * self.human_weight + share * end
+        return (1.0 - share) * self.human_weight + share * self.human_weight_end
 
     def combine(
         self, environment: Mapping[str, Float[Tensor, " N"]], human: Float[Tensor, " N"], progress: float = 0.0
@@ -73,9 +74,10 @@ class Mix:
             ValueError: if the rules are not those of this mix.
         """
         if set(environment) != set(self.environment):
-            raise ValueError(f"the mix weighs the rules {sorted(self.environment)}, but was given {sorted(environment)}")
-        weights = {**{name: float(weight) for name, weight in self.environment.items()}}
-        weights["human"] = self.lambda_at(progress)
+            raise ValueError(
+                f"the mix weighs the rules {sorted(self.environment)}, but was given {sorted(environment)}"
+            )
+        weights = {**self.environment, "human": self.lambda_at(progress)}
         parts = {**{name: environment[name] for name in self.environment}, "human": human}
         total = torch.zeros_like(human)
         for name, part in parts.items():

@@ -68,7 +68,6 @@ def _numbers_fact(prompt: Prompt, key: str) -> frozenset[str]:
             "out of align.rollout.mix.environment"
         )
     value: JSON = prompt.facts[key]
-    whole = isinstance(value, list | tuple) and all(type(number) is int and number >= 0 for number in value)
-    if not whole:
+    if not isinstance(value, list) or not all(type(number) is int and number >= 0 for number in value):
         raise ValueError(f"prompt {prompt.id!r}: fact `{key}` must be a list of whole numbers from 0 up, not {value!r}")
     return frozenset(str(number) for number in value)

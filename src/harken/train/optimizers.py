@@ -33,7 +33,8 @@ class OptimizerConfig:
 
 def build_optimizers(module: nn.Module, config: OptimizerConfig) -> list[torch.optim.Optimizer]:
     """The optimizers of a module's trainable parameters (each parameter in exactly one)."""
-    matrices, rest = [], []
+    matrices: list[nn.Parameter] = []
+    rest: list[nn.Parameter] = []
     for name, parameter in module.named_parameters():
         if parameter.requires_grad:
             in_layer = parameter.dim() == 2 and ".layers." in f".{name}"

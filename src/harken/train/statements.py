@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import torch
 from torch import Tensor
@@ -16,6 +16,7 @@ from harken.reward.model import Wording
 from harken.train.sources import Stateless, take
 from harken.types import Answer, Comparison, Completion, Edit, Prompt, Ranking, Rating
 
+F = TypeVar("F", Comparison, Ranking, Rating, Edit)
 CHOICES = {"a": 0, "b": 1, "tie": 2, "both_bad": 3}
 
 
@@ -122,36 +123,33 @@ class Statements(Stateless):
     def _labels(self, chosen: Sequence[_Statement], row: Mapping[str, int]) -> dict[str, Tensor]:
         labels: dict[str, Tensor] = {}
 
-        def of(kind: type) -> list[_Statement]:
-            found = [statement for statement in chosen if isinstance(statement.answer.feedback, kind)]
+        def of(kind: type[F]) -> list[tuple[F, _Statement]]:
+            found = [(s.answer.feedback, s) for s in chosen if isinstance(s.answer.feedback, kind)]
             if found:
-                labels[f"{kind.__name__.lower()}.weight"] = torch.stack([statement.weight for statement in found])
+                labels[f"{kind.__name__.lower()}.weight"] = torch.stack([statement.weight for _, statement in found])
             return found
 
-        if found := of(Comparison):
-            labels["comparison.a"] = torch.tensor([row[s.completions[0]] for s in found])
-            labels["comparison.b"] = torch.tensor([row[s.completions[1]] for s in found])
-            labels["comparison.choice"] = torch.tensor([CHOICES[s.answer.feedback.choice] for s in found])
-        if found := of(Rating):
-            labels["rating.item"] = torch.tensor([row[s.completions[0]] for s in found])
-            labels["rating.grade"] = torch.tensor([s.answer.feedback.score - 1 for s in found])
-            labels["rating.annotator"] = torch.tensor([self._annotator[s.answer.annotator] for s in found])
-        if found := of(Edit):
-            labels["edit.revision"] = torch.tensor([row[s.completions[0]] for s in found])
-            labels["edit.original"] = torch.tensor([row[s.completions[1]] for s in found])
-            texts = [[self.completions[name].text for name in s.completions] for s in found]
-            changed = torch.tensor([edit_weight(original, better) for better, original in texts])
-            labels["edit.weight"] = labels["edit.weight"] * changed[:, None]
-        if found := of(Ranking):
-            items = [torch.tensor([row[name] for name in s.completions]) for s in found]
-            tiers = [
-                torch.tensor(
-                    [t for t, tier in enumerate(s.answer.feedback.tiers) for _ in tier]
-                    + [len(s.answer.feedback.tiers)] * len(s.answer.feedback.rest)
-                )
-                for s in found
-            ]
-            labels["ranking.items"] = pad_right(items, -1)
-            labels["ranking.tier"] = pad_right(tiers, -1)
-            labels["ranking.tiers"] = torch.tensor([len(s.answer.feedback.tiers) for s in found])
+        def rows(found: Sequence[tuple[object, _Statement]], place: int) -> Tensor:
+            return torch.tensor([row[statement.completions[place]] for _, statement in found])
+
+        if compared := of(Comparison):
+            labels["comparison.a"], labels["comparison.b"] = rows(compared, 0), rows(compared, 1)
+            labels["comparison.choice"] = torch.tensor([CHOICES[said.choice] for said, _ in compared])
+        if rated := of(Rating):
+            labels["rating.item"] = rows(rated, 0)
+            labels["rating.grade"] = torch.tensor([said.score - 1 for said, _ in rated])
+            labels["rating.annotator"] = torch.tensor([self._annotator[s.answer.annotator] for _, s in rated])
+        if edited := of(Edit):
+            labels["edit.revision"], labels["edit.original"] = rows(edited, 0), rows(edited, 1)
+            changed = [edit_weight(self.completions[said.completion].text, said.revision) for said, _ in edited]
+            labels["edit.weight"] = labels["edit.weight"] * torch.tensor(changed)[:, None]
+        if ranked := of(Ranking):
+            labels["ranking.items"] = pad_right([torch.tensor([row[n] for n in s.completions]) for _, s in ranked], -1)
+            labels["ranking.tier"] = pad_right([torch.tensor(_tiers(said)) for said, _ in ranked], -1)
+            labels["ranking.tiers"] = torch.tensor([len(said.tiers) for said, _ in ranked])
         return labels
+
+
+def _tiers(said: Ranking) -> list[int]:
+    """The tier of each completion of a ranking; those that were not ranked come below the last."""
+    return [t for t, tier in enumerate(said.tiers) for _ in tier] + [len(said.tiers)] * len(said.rest)

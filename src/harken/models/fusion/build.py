@@ -86,6 +86,12 @@ def make_tokenizer(corpus: Iterable[str], vocabulary: int) -> PreTrainedTokenize
     )
 
 
+def _id(tokenizer: PreTrainedTokenizerFast, token: str) -> int:
+    found = tokenizer.convert_tokens_to_ids(token)
+    assert isinstance(found, int)
+    return found
+
+
 def build(
     config: FamilyConfig, corpus: Iterable[str], seed: int
 ) -> tuple[FusionForConditionalGeneration, FusionProcessor]:
@@ -120,8 +126,8 @@ def build(
         text_config=text,
         image_encoder=image,
         audio_encoder=asdict(config.audio) if config.audio else None,
-        image_token_id=tokenizer.convert_tokens_to_ids(IMAGE),
-        audio_token_id=tokenizer.convert_tokens_to_ids(AUDIO),
+        image_token_id=_id(tokenizer, IMAGE),
+        audio_token_id=_id(tokenizer, AUDIO),
         eos_token_id=tokenizer.eos_token_id,
         pad_token_id=tokenizer.pad_token_id,
     )

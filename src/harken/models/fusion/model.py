@@ -18,7 +18,7 @@ class FusionPreTrainedModel(PreTrainedModel):
 
     config_class = FusionConfig
     base_model_prefix = "model"
-    input_modalities = ("image", "audio", "text")
+    input_modalities = ["image", "audio", "text"]  # noqa: RUF012
     _supports_sdpa = True
     _supports_cache_class = True
 
@@ -104,6 +104,8 @@ class FusionModel(FusionPreTrainedModel):
             ValueError: if placeholders and features differ in number, or a modality has no encoder.
         """
         if inputs_embeds is None:
+            if input_ids is None:
+                raise ValueError("give input_ids or inputs_embeds")
             inputs_embeds = self._embed(input_ids, pixel_values, input_features, feature_lengths)
         return self.language_model(
             inputs_embeds=inputs_embeds,
@@ -163,9 +165,9 @@ class FusionForConditionalGeneration(FusionPreTrainedModel, GenerationMixin):
             attentions=out.attentions,
         )
 
-    def prepare_inputs_for_generation(self, input_ids: Tensor, past_key_values: Any = None, **kwargs: Any) -> dict:
+    def prepare_inputs_for_generation(self, *args: Any, past_key_values: Any = None, **kwargs: Any) -> dict[str, Any]:
         """Media go in once, with the prompt; later steps continue from the cache."""
-        inputs = super().prepare_inputs_for_generation(input_ids, past_key_values=past_key_values, **kwargs)
+        inputs = super().prepare_inputs_for_generation(*args, past_key_values=past_key_values, **kwargs)  # type: ignore[misc]
         if past_key_values is not None and past_key_values.get_seq_length() > 0:
             for name in ("pixel_values", "input_features", "feature_lengths"):
                 inputs.pop(name, None)

@@ -46,6 +46,9 @@ class FusionProcessor(ProcessorMixin):
         chat_template: Jinja; the family's own if None.
     """
 
+    image_encoder: dict[str, Any] | None
+    hears: bool
+
     @no_type_check  # transformers reads the argument names from the function's code, which a checker's wrapper hides
     def __init__(
         self,

@@ -18,7 +18,7 @@ def log_likelihood(
 
     Each completion is found bad on its own with probability sigmoid(floor - score). "Both bad" is said when both
     are; otherwise the choice is Davidson's: a, b and tie are as e^s_a : e^s_b : nu e^((s_a + s_b) / 2) (Davidson
-    1970, "On extending the Bradley-Terry model to accommodate ties", eq. 2.3; nu = 0 is Bradley-Terry). So
+    1970, "On extending the Bradley-Terry model to accommodate ties"; nu = 0 is Bradley-Terry). So
     P(both bad) = sigmoid(floor - s_a) sigmoid(floor - s_b), the three others share the rest, and the four sum to 1.
     A floor of -inf is a question in which "both bad" cannot be said.
 

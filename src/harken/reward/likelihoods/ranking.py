@@ -70,8 +70,6 @@ def _tier(mine: Float[Tensor, "n K"], below: Float[Tensor, " K"]) -> Float[Tenso
         lowest = next(i for i in range(n) if not subset >> i & 1)
         left[subset] = torch.logaddexp(left[subset | 1 << lowest], mine[lowest])
     for subset in range(1, 1 << n):
-        ways = [
-            so_far[subset ^ 1 << i] + mine[i] - left[subset ^ 1 << i] for i in range(n) if subset >> i & 1
-        ]
+        ways = [so_far[subset ^ 1 << i] + mine[i] - left[subset ^ 1 << i] for i in range(n) if subset >> i & 1]
         so_far.append(torch.stack(ways).logsumexp(0))
     return so_far[-1]

@@ -18,7 +18,7 @@ def log_likelihood(
     """Log-likelihood of M grades for each of K members.
 
     P(grade <= j) = sigmoid(scale (threshold_j + severity - score)) (McCullagh 1980, "Regression models for ordinal
-    data", eq. 2.1 with the logit link; the scale as in its section 6). A severe annotator asks for a higher score for
+    data": proportional odds, and a scale). A severe annotator asks for a higher score for
     the same grade; a large scale is an annotator whose grades follow the score closely.
 
     Args:
