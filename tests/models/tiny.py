@@ -15,7 +15,7 @@ from harken.types import Audio, Image, Message, Prompt, Text
 
 TINY = FamilyConfig(
     TextConfig(hidden=32, layers=2, heads=2, intermediate=48, vocabulary=300),
-    ImageEncoderConfig(hidden=16, heads=2),
+    ImageEncoderConfig(hidden=16, heads=2, patch_width=4),
     AudioEncoderConfig(hidden=16, heads=2, max_seconds=4.0),
 )
 CORPUS = ["Which number is it? It is 42.", "The picture shows 7, and the voice says 8."]

@@ -218,14 +218,15 @@ def judge_reward_model(world: World, said: Feedback, run: Run, reward: RewardMod
     if world.gold is not None:
         gold = {name: world.gold(prompts[completions[name].prompt_id], completions[name]) for name in used}
         truth = choices_by_score([gold[p.a] for p, _ in asked], [gold[p.b] for p, _ in asked], SAME)
-        exact = reward_accuracy(a, b, truth, groups=groups)
-        ceiling = annotator_ceiling(said_so, truth, groups=groups)
-        found |= {
-            "reward_accuracy": exact.rate,
-            "reward_accuracy_interval": [exact.low, exact.high],
-            "reward_accuracy_pairs": exact.decided,
-            "annotator_ceiling": ceiling.rate,
-        }
+        if any(choice in ("a", "b") for choice in truth):
+            exact = reward_accuracy(a, b, truth, groups=groups)
+            found |= {
+                "reward_accuracy": exact.rate,
+                "reward_accuracy_interval": [exact.low, exact.high],
+                "reward_accuracy_pairs": exact.decided,
+            }
+        if decided:
+            found["annotator_ceiling"] = annotator_ceiling(said_so, truth, groups=groups).rate
     return found
 
 

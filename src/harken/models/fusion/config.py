@@ -20,16 +20,20 @@ class ImageEncoderConfig:
         hidden: width of the encoder.
         layers: transformer layers after the patches.
         heads: attention heads of each.
+        pixel_mean: taken from pixels in 0..1 before all else.
+        pixel_std: what they are divided by then.
     """
 
     height: int = 8
     width: int = 24
     channels: int = 1
     patch_height: int = 8
-    patch_width: int = 4
+    patch_width: int = 8
     hidden: int = 64
     layers: int = 1
     heads: int = 4
+    pixel_mean: float = 0.2
+    pixel_std: float = 0.35
 
     @property
     def tokens(self) -> int:

@@ -13,6 +13,7 @@ class ImageEncoder(nn.Module):
     def __init__(self, config: ImageEncoderConfig, width: int):
         super().__init__()
         config.check()
+        self.mean, self.std = config.pixel_mean, config.pixel_std
         hidden = config.hidden
         self.stem = nn.Sequential(
             nn.Conv2d(config.channels, hidden // 2, 3, padding=1),
@@ -34,7 +35,8 @@ class ImageEncoder(nn.Module):
 
     def forward(self, pixel_values: Float[Tensor, "B C H W"]) -> Float[Tensor, "B M D"]:
         """Features of B pictures."""
-        states = self.patches(self.stem(pixel_values - 0.5)).flatten(2).transpose(1, 2) + self.positions
+        patches = self.patches(self.stem((pixel_values - self.mean) / self.std))
+        states = patches.flatten(2).transpose(1, 2) + self.positions
         for layer in self.layers:
             states = layer(states)
         return self.project(self.norm(states))

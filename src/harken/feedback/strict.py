@@ -1,0 +1,40 @@
+"""Reading plain data strictly: exact keys, exact types."""
+
+from collections.abc import Mapping
+from typing import Any
+
+
+def fields(value: Mapping[str, Any], kind: str, types: Mapping[str, type]) -> dict[str, Any]:
+    """The fields of a record; nothing more, nothing less.
+
+    Args:
+        value: plain data.
+        kind: what it should be, for errors.
+        types: name -> type of each field.
+
+    Raises:
+        ValueError: naming the first key that is unknown, missing or of another type.
+    """
+    for key in value:
+        if key not in types:
+            raise ValueError(f"{kind}: unknown key {key!r}; a {kind} has {', '.join(types)}")
+    for key, wanted in types.items():
+        if key not in value:
+            raise ValueError(f"{kind}: {key!r} is missing; a {kind} has {', '.join(types)}")
+        # bool is an int to Python, and not to people.
+        if not isinstance(value[key], wanted) or (wanted is int and isinstance(value[key], bool)):
+            raise ValueError(f"{kind}: {key!r} must be {wanted.__name__}, not {value[key]!r}")
+    return dict(value)
+
+
+def known(name: str, prompt_id: str, kind: str, completions: Mapping[str, Any]) -> None:
+    """Refuse a completion that is not there or answers another prompt.
+
+    Raises:
+        ValueError: saying which.
+    """
+    if name not in completions:
+        raise ValueError(f"{kind} of prompt {prompt_id!r}: there is no completion {name!r}; add it to the store first")
+    other = completions[name].prompt_id
+    if other != prompt_id:
+        raise ValueError(f"{kind} of prompt {prompt_id!r}: completion {name!r} answers prompt {other!r}")
