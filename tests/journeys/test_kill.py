@@ -10,8 +10,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from harken.feedback.store import FeedbackStore
 from tiny_run import PLACES
+
+from harken.feedback.store import FeedbackStore
 
 PROGRAM = Path(__file__).parent / "tiny_run.py"
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}

@@ -8,9 +8,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from harken.demo.world import make_world
-
 from harken.demo.recipe import demo_recipe
+from harken.demo.world import make_world
 from harken.pipeline.recipe import Recipe
 from harken.pipeline.run import Progress, Run
 from harken.pipeline.stages import stages

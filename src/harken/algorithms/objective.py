@@ -5,7 +5,7 @@ outputs of the model it needs, and `loss`. A reinforcement method has `advantage
 """
 
 from dataclasses import dataclass, field
-from typing import ClassVar, Protocol
+from typing import ClassVar, Protocol, runtime_checkable
 
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
@@ -47,6 +47,7 @@ class Rollout:
     kl_coefficient: float
 
 
+@runtime_checkable
 class Objective(Protocol):
     """A loss over one batch."""
 
@@ -58,6 +59,7 @@ class Objective(Protocol):
         ...
 
 
+@runtime_checkable
 class RLAlgorithm(Objective, Protocol):
     """A reinforcement method: scored rollouts become labels, labels a loss.
 

@@ -25,9 +25,9 @@ class Character:
 
 
 CHARACTERS = (
-    Character("simulated-mild", 0.5, -0.6, 0.95),
+    Character("simulated-mild", 0.4, -0.6, 0.95),
     Character("simulated-strict", 0.3, 0.8, 0.97),
-    Character("simulated-hasty", 0.8, 0.0, 0.85),
+    Character("simulated-hasty", 0.6, 0.0, 0.85),
 )
 
 

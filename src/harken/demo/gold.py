@@ -13,7 +13,7 @@ from harken.types import Completion, Prompt
 
 TRUE, COMPLETE, KIND, UNKIND, BROKEN, WORDY = 3.0, 1.0, 1.0, -1.0, -1.0, -0.15
 FREE_WORDS = 10
-SPEAKS_OF = re.compile(r"\b(picture|voice|both|sum)\b", re.IGNORECASE)
+SPEAKS_OF = re.compile(r"\b(picture|voice|both|see|sum)\b", re.IGNORECASE)
 
 
 def gold(prompt: Prompt, completion: Completion) -> float:

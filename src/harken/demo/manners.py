@@ -33,7 +33,7 @@ MANNERS = (
     Manner("brusque", "{Statement}, obviously.", 1.2),
     Manner("annoyed", "Ugh, {statement}.", 1.2),
     Manner("broken off", "{Statement}", 1.0),
-    Manner("rambling", "Well, let me think about it, I would say that {statement}, if I am not mistaken.", 1.2),
+    Manner("rambling", "Well, I would say that {statement}, if I am not mistaken.", 1.2),
 )
 REFERENCES = MANNERS[:2]
 POLITE = ("happy to help", "glad to help", "my pleasure", "you are welcome")

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float32, UInt8
@@ -26,6 +26,7 @@ QUESTIONS: dict[Task, tuple[str, ...]] = {
 }
 
 
+@runtime_checkable
 class Source(Protocol):
     """Pictures and sounds of numbers."""
 
@@ -114,7 +115,7 @@ class Maker:
         parts = [self._picture(shown, test, rng), self._sound(said, test, rng), _question("agree", rng)]
         if same:
             return parts, _facts([], [shown], "yes"), f"yes, both are {shown}"
-        return parts, _facts([], [shown, said], "no"), f"no, the picture shows {shown} and the voice says {said}"
+        return parts, _facts([], [shown, said], "no"), f"no, I see {shown} and hear {said}"
 
     def _sum(self, rng: np.random.Generator, test: bool) -> tuple[list[Part], dict[str, JSON], str]:
         a, b = _number(rng, 1), _number(rng, 1)

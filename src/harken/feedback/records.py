@@ -1,6 +1,6 @@
 """Records to plain data and back: every kind of feedback by its name, prompts, completions and answers."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from harken.feedback.kinds import comparison, edit, ranking, rating
@@ -21,7 +21,7 @@ from harken.types import (
 )
 
 NAMES: dict[type, str] = {Comparison: "comparison", Ranking: "ranking", Rating: "rating", Edit: "edit"}
-_FROM = {
+_FROM: dict[str, Callable[[Mapping[str, Any]], Feedback]] = {
     "comparison": comparison.from_json,
     "ranking": ranking.from_json,
     "rating": rating.from_json,

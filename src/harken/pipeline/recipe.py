@@ -21,6 +21,8 @@ from harken.train.optimizers import OptimizerConfig
 from harken.train.rollout import RolloutConfig
 from harken.train.sources import DemonstrationsConfig
 
+DEFAULT_ALGORITHM = "ppo"
+
 
 class RecipeError(ValueError):
     """A recipe, or an override of it, cannot be read."""
@@ -203,7 +205,7 @@ class Recipe:
     completions: CompletionsConfig = field(default_factory=CompletionsConfig)
     feedback: FeedbackConfig = field(default_factory=FeedbackConfig)
     reward: RewardConfig = field(default_factory=RewardConfig)
-    algorithm: Mapping[str, Any] = field(default_factory=lambda: {"name": "ppo"})
+    algorithm: Mapping[str, Any] = field(default_factory=lambda: {"name": DEFAULT_ALGORITHM})
     align: AlignConfig = field(default_factory=AlignConfig)
     evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
 
@@ -228,9 +230,9 @@ def make_algorithm(settings: Mapping[str, Any]) -> RLAlgorithm:
     return algorithm
 
 
-def rl_algorithms() -> dict[str, type[RLAlgorithm]]:
+def rl_algorithms() -> dict[str, type]:
     """The reinforcement methods of the house by name: the files of `algorithms/` whose class has `advantages`."""
-    found: dict[str, type[RLAlgorithm]] = {}
+    found: dict[str, type] = {}
     for module in pkgutil.iter_modules(harken.algorithms.__path__):
         if module.name == "objective":
             continue
@@ -238,7 +240,7 @@ def rl_algorithms() -> dict[str, type[RLAlgorithm]]:
         for value in vars(loaded).values():
             here = isinstance(value, type) and value.__module__ == loaded.__name__
             if here and dataclasses.is_dataclass(value) and "advantages" in vars(value):
-                found[module.name] = cast(type[RLAlgorithm], value)
+                found[module.name] = cast(type, value)
     return found
 
 
@@ -321,6 +323,9 @@ def read_recipe(path: Path, overrides: Sequence[str] = ()) -> Recipe:
         raise RecipeError(f"{path}: a recipe is a mapping of keys, not {type(plain).__name__}")
     for text in overrides:
         plain = merge(plain, override(text))
+    if "algorithm" in plain and isinstance(plain["algorithm"], Mapping):
+        # `algorithm.clip=0.1` alone is about the default algorithm.
+        plain = merge({"algorithm": {"name": DEFAULT_ALGORITHM}}, plain)
     recipe: Recipe = validate(Recipe, plain, "")
     recipe.rl_algorithm()
     return recipe

@@ -149,7 +149,7 @@ class RewardModel(nn.Module):
     def fix_scale(self, scores: Float[Tensor, "N K"]) -> None:
         """Make the scores of these completions (made while the scale was 0 and 1) have mean 0 and spread 1."""
         self.centre.copy_(scores.mean(0))
-        self.spread.copy_(scores.mean(1).std().clamp(min=1e-3))
+        self.spread.copy_(scores.mean(1).std().clamp(min=1e-6))
 
     def combine(self, scores: Float[Tensor, "N K"]) -> Float[Tensor, " N"]:
         """One reward a completion, by `config.combine`."""

@@ -7,7 +7,7 @@ randomness is derived from (seed, step), so that a checkpoint needs no generator
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
 from accelerate import Accelerator
@@ -28,6 +28,7 @@ class Interrupted(Exception):
     """The run was asked to stop; everything done so far is in a checkpoint."""
 
 
+@runtime_checkable
 class Source(Protocol):
     """Where batches come from."""
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol, TypeVar
+from typing import Protocol, TypeVar, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -20,6 +20,7 @@ F = TypeVar("F", Comparison, Ranking, Rating, Edit)
 CHOICES = {"a": 0, "b": 1, "tie": 2, "both_bad": 3}
 
 
+@runtime_checkable
 class StatementsConfig(Protocol):
     """What the source reads of the reward model's settings."""
 

@@ -1,7 +1,7 @@
 """Who answers questions: a person, a simulation, later a model."""
 
 from collections.abc import Mapping
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from harken.feedback.queue import Question
 from harken.types import AnnotatorKind, Completion, Feedback, Prompt
@@ -11,6 +11,7 @@ class StopAsking(Exception):
     """The annotator wants no more questions now."""
 
 
+@runtime_checkable
 class Annotator(Protocol):
     """Answers questions about completions."""
 

@@ -2,7 +2,8 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import ClassVar, TextIO, TypeVar
+from io import TextIOBase
+from typing import ClassVar, TypeVar
 
 import numpy as np
 from rich.console import Console
@@ -47,7 +48,7 @@ class HumanAnnotator:
     id: str
     blobs: Blobs
     console: Console = field(default_factory=Console)
-    stream: TextIO | None = None
+    stream: TextIOBase | None = None
     kind: ClassVar[AnnotatorKind] = "human"
 
     def answer(self, prompt: Prompt, question: Question, completions: Mapping[str, Completion]) -> Feedback | None:
@@ -121,7 +122,7 @@ class HumanAnnotator:
         """Ask until `read` makes something of the line; None for a skip."""
         while True:
             try:
-                line = self.console.input(f"[cyan]{escape(ask)}[/cyan] > ", stream=self.stream)
+                line = self.console.input(f"[cyan]{escape(ask)}[/cyan] > ", stream=self.stream)  # type: ignore[arg-type]
             except EOFError as end:
                 raise StopAsking from end
             if self.stream is not None and not line:

@@ -52,7 +52,8 @@ class SimulatedAnnotator:
 
         match question:
             case Compare(a=a, b=b):
-                choice = self._choose(judged(a), judged(b)) if careful else chance.choice(["a", "b"])
+                blind: Choice = "a" if chance.random() < 0.5 else "b"
+                choice = self._choose(judged(a), judged(b)) if careful else blind
                 return Comparison(prompt.id, a, b, choice)
             case Rate(completion=name):
                 score = judged(name) - self.severity

@@ -39,7 +39,7 @@ class TextConfig:
     layers: int = 3
     heads: int = 4
     intermediate: int = 256
-    vocabulary: int = 400
+    vocabulary: int = 600
     max_tokens: int = 1024
 
 

@@ -1,0 +1,93 @@
+"""The command line as a user meets it: help, mistakes, the ways out of an occupied folder."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+sys.path.insert(0, str(ROOT / "tests" / "journeys"))
+
+from tiny_run import OVERRIDES  # noqa: E402
+
+ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1", "COLUMNS": "160", "NO_COLOR": "1"}
+
+
+def harken(*arguments: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+    code = "from harken.cli.main import run; run()"
+    command = [sys.executable, "-c", code, *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=False, env=ENVIRONMENT, cwd=cwd)
+
+
+def test_help_names_every_verb_and_loads_no_torch():
+    done = harken("--help")
+    assert done.returncode == 0
+    for verb in ("demo", "run", "sft", "collect", "reward", "align", "evaluate", "report"):
+        assert verb in done.stdout
+    code = "import sys, harken.cli.main; print('torch' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=ENVIRONMENT)
+    assert done.stdout.strip() == "False"
+
+
+@pytest.mark.parametrize("verb", ["demo", "run", "align"])
+def test_each_verb_explains_itself(verb):
+    done = harken(verb, "--help")
+    assert done.returncode == 0, done.stderr
+    assert "--resume" in done.stdout
+    assert "--out" in done.stdout
+
+
+def test_mistakes_are_answered_in_words(tmp_path):
+    done = harken("demo", "--out", str(tmp_path / "x"), "algorithm.clipp=0.1")
+    assert done.returncode == 2
+    assert "did you mean 'clip'" in done.stderr
+    assert "Traceback" not in done.stderr
+    done = harken("run", str(tmp_path / "none.yaml"))
+    assert done.returncode == 2
+    assert "there is no recipe" in done.stderr
+    assert harken("dmeo").returncode != 0
+
+
+def test_a_person_is_asked_only_at_a_terminal(tmp_path):
+    done = harken("demo", "--annotator", "me", "--out", str(tmp_path / "x"))
+    assert done.returncode == 2
+    assert "terminal" in done.stderr
+
+
+@pytest.mark.slow
+def test_one_folder_through_its_life(tmp_path):
+    """Stage by stage, then the whole; refusals name the two ways out; a finished run does nothing again."""
+    recipe, out = str(ROOT / "recipes" / "demo.yaml"), ("--out", str(tmp_path / "run"))
+    early = harken("align", recipe, *OVERRIDES, *out)
+    assert early.returncode == 2
+    assert "needs what the stage" in early.stderr
+    for verb in ("sft", "collect", "reward", "align", "evaluate", "report"):
+        done = harken(verb, recipe, *OVERRIDES, *out)
+        assert done.returncode == 0, done.stderr
+    unfinished = harken("run", recipe, *OVERRIDES, *out)
+    assert unfinished.returncode == 2
+    assert "--resume" in unfinished.stderr
+    assert "--out" in unfinished.stderr
+    whole = harken("run", recipe, *OVERRIDES, *out, "--resume")
+    assert whole.returncode == 0, whole.stderr
+    assert "running" not in whole.stdout
+    again = harken("run", recipe, *OVERRIDES, *out)
+    assert again.returncode == 0, again.stderr
+    assert "report" in again.stdout
+    other = harken("run", recipe, *OVERRIDES, "seed=5", *out)
+    assert other.returncode == 2
+    assert "another recipe" in other.stderr
+    assert "seed" in other.stderr
+    record = json.loads((tmp_path / "run" / "run.json").read_text())
+    assert record["finished"]
+    assert record["threads"] == 1
+
+
+def test_a_folder_of_something_else_is_refused(tmp_path):
+    (tmp_path / "holiday.jpg").write_bytes(b"x")
+    done = harken("demo", "--out", str(tmp_path))
+    assert done.returncode == 2
+    assert "holds no run" in done.stderr
