@@ -1,15 +1,16 @@
 """The demo's tasks on real data: handwriting of `mnist`, voices of `fsdd`, one digit each."""
 
-import io
 import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import soundfile
 from jaxtyping import Float32, UInt8
 
+from harken.data.media import audio
+
+RATE = 8_000
 HELD_OUT_IMAGES = 5_000
 """Pictures at the end of the set that only test prompts show."""
 TEST_SPEAKER = "theo"
@@ -23,7 +24,7 @@ class SpokenDigits:
     images: UInt8[np.ndarray, "n 28 28"]
     rows: tuple[tuple[tuple[int, ...], ...], tuple[tuple[int, ...], ...]]
     sounds: tuple[Mapping[str, Sequence[Float32[np.ndarray, " _"]]], Mapping[str, Sequence[Float32[np.ndarray, " _"]]]]
-    rate: int = 8_000
+    rate: int = RATE
     digits: int = 1
     speaks: bool = True
 
@@ -74,4 +75,4 @@ def _recordings(archive: Path) -> list[tuple[str, np.ndarray]]:
     """Names and samples of the WAVs in an archive, by name."""
     with zipfile.ZipFile(archive) as opened:
         names = sorted(name for name in opened.namelist() if name.endswith(".wav"))
-        return [(Path(n).name, soundfile.read(io.BytesIO(opened.read(n)), dtype="float32")[0]) for n in names]
+        return [(Path(name).name, audio.decode(opened.read(name), RATE)) for name in names]

@@ -1,7 +1,7 @@
 """Speech from the package index: espeak-ng's library and data (`espeakng-loader`), driven through ctypes."""
 
 import ctypes
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 
 import numpy as np
@@ -23,7 +23,7 @@ class VoiceUnavailable(RuntimeError):
 
 
 class Synthesiser:
-    """Says words; the same arguments give the same samples.
+    """Says words. One a process: the library is global.
 
     Raises:
         VoiceUnavailable: if espeak-ng cannot be loaded.
@@ -70,6 +70,7 @@ class Synthesiser:
         library.espeak_SetParameter(RATE_PARAMETER, speed, 0)
         library.espeak_SetParameter(PITCH_PARAMETER, pitch, 0)
         self._heard.clear()
+        library.espeak_ng_SetRandSeed(ctypes.c_long(1))
         words = text.encode() + b"\0"
         library.espeak_Synth(words, len(words), 0, 1, 0, 1, None, None)
         library.espeak_Synchronize()
@@ -82,15 +83,23 @@ class Synthesiser:
 
 
 @lru_cache(maxsize=1)
-def synthesiser() -> Synthesiser:
-    """The process's one synthesiser: the library is global."""
-    return Synthesiser()
+def digits() -> Mapping[tuple[str, str, int, int], Float32[np.ndarray, " _"]]:
+    """Every digit by (name, voice, speed, pitch).
 
+    espeak-ng's samples depend a little on what it said before, in the same process. So all digits are said once, first
+    of all and in one order: then each process has the same sounds.
 
-@lru_cache(maxsize=4096)
-def digit(name: str, voice: str, speed: int, pitch: int) -> Float32[np.ndarray, " S"]:
-    """One spoken digit."""
-    return synthesiser().say(name, voice, speed, pitch)
+    Raises:
+        VoiceUnavailable: if espeak-ng cannot be loaded.
+    """
+    synthesiser = Synthesiser()
+    return {
+        (name, voice, speed, pitch): synthesiser.say(name, voice, speed, pitch)
+        for voice in (*TRAIN_VOICES, *TEST_VOICES)
+        for speed in SPEEDS
+        for pitch in PITCHES
+        for name in "0123456789"
+    }
 
 
 def spoken(number: str, voices: Sequence[str], rng: np.random.Generator) -> Float32[np.ndarray, " S"]:
@@ -98,5 +107,5 @@ def spoken(number: str, voices: Sequence[str], rng: np.random.Generator) -> Floa
     voice, speed, pitch = (options[int(rng.integers(len(options)))] for options in (voices, SPEEDS, PITCHES))
     pieces: list[np.ndarray] = []
     for name in number:
-        pieces += [digit(name, voice, speed, pitch), np.zeros(int(rng.integers(300, 900)), np.float32)]
+        pieces += [digits()[name, voice, speed, pitch], np.zeros(int(rng.integers(300, 900)), np.float32)]
     return np.concatenate(pieces[:-1])

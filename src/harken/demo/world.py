@@ -15,7 +15,7 @@ from harken.demo import digits, spoken_digits, voices
 from harken.demo.annotators import annotators
 from harken.demo.gold import gold
 from harken.demo.manners import MANNERS
-from harken.demo.tasks import QUESTIONS, Maker, Source
+from harken.demo.tasks import LARGEST_ADDEND, QUESTIONS, Maker, Source
 from harken.pipeline.recipe import DataConfig, Recipe, RecipeError
 from harken.pipeline.world import World
 from harken.types import Prompt, Text
@@ -58,7 +58,7 @@ def make_world(recipe: Recipe, blobs: Blobs) -> World:
 
 def _demo(recipe: Recipe, blobs: Blobs) -> World:
     try:
-        voices.synthesiser()
+        voices.digits()
     except voices.VoiceUnavailable as missing:
         return _world(DemoSource(speaks=False), recipe, blobs, f"Sound is left out: {missing}.")
     return _world(DemoSource(speaks=True), recipe, blobs)
@@ -95,7 +95,9 @@ def _said(prompt: Prompt, seed: int) -> str:
 
 def corpus(seed: int, demonstrations: tuple[tuple[Prompt, str], ...]) -> tuple[str, ...]:
     """Texts of questions and answers, for the tokenizer."""
-    questions = [text for options in QUESTIONS.values() for text in options] + [f"Add {n}." for n in range(10)]
+    questions = [text for options in QUESTIONS.values() for text in options] + [
+        f"Add {n}." for n in range(LARGEST_ADDEND + 1)
+    ]
     answers = [text for _, text in demonstrations[:CORPUS]]
     return (*questions * max(1, len(answers) // 100), *answers)
 
@@ -110,7 +112,10 @@ def _prompts(recipe: Recipe, blobs: Blobs) -> World:
     if config.test is not None:
         held_out = _read(config, config.test, blobs, notices)
     else:
-        parts = split(asked, {"ask": 0.9, "test": 0.1})
+        try:
+            parts = split(asked, {"ask": 0.9, "test": 0.1})
+        except ValueError as error:
+            raise RecipeError(f"{config.prompts}: {error}; or name held-out prompts: data.test=FILE") from error
         asked, held_out = parts["ask"], parts["test"]
     shared = leaks(asked, held_out)
     if shared:
