@@ -111,3 +111,13 @@ def test_shares_that_make_no_sense(shares):
 def test_a_set_that_stays_empty_is_an_error():
     with pytest.raises(ValueError, match="2 prompts hang together in 1 groups"):
         split([prompt("a"), prompt("b")], {"train": 0.5, "test": 0.5}, by=lambda p: "one")
+
+
+def test_shares_hold_however_many_keys_a_prompt_has():
+    """A prompt with media has several hashes; its place must not lean to the first set for that."""
+    asked = [
+        Prompt(f"p{i}", (Message("user", (Image(f"{2 * i:064x}"), Image(f"{2 * i + 1:064x}"), Text("Which?"))),))
+        for i in range(2000)
+    ]
+    sizes = {name: len(members) for name, members in split(asked, {"train": 0.9, "test": 0.1}).items()}
+    assert 150 < sizes["test"] < 250

@@ -104,7 +104,7 @@ def test_the_held_out_block_lies_at_the_end_and_is_contiguous():
 def test_no_medium_of_a_test_prompt_is_a_training_prompts(made):
     world, _ = made
     shown = [prompt for prompt, _ in world.demonstrations]
-    assert not [leak for leak in leaks([*shown, *world.prompts], world.test) if leak.kind != "messages"]
+    assert not [leak for leak in leaks([*shown, *world.prompts], world.test) if leak.what != "messages"]
 
 
 def test_media_decode_and_are_short(made):

@@ -132,7 +132,7 @@ def _holders(prompts: Iterable[Prompt]) -> dict[Key, list[str]]:
 
 
 def _places(ties: Iterable[Sequence[Key]]) -> dict[Key, float]:
-    """For each key a number in [0, 1), the same for all keys that hang together: the least of their hashes."""
+    """For each key a number in [0, 1), the same for all keys that hang together."""
     parent: dict[Key, Key] = {}
 
     def root(key: Key) -> Key:
@@ -146,10 +146,11 @@ def _places(ties: Iterable[Sequence[Key]]) -> dict[Key, float]:
             # The lesser hash is the root, so that the root does not depend on the order of the prompts.
             low, high = sorted((root(tied[0]), root(key)), key=_hash)
             parent[high] = low
-    return {key: _hash(root(key)) for key in parent}
+    # Hashed anew: the least of several hashes lies near 0 more often than chance has it.
+    return {key: _hash(("place", *root(key))) for key in parent}
 
 
-def _hash(key: Key) -> float:
+def _hash(key: tuple[str, ...]) -> float:
     return int.from_bytes(hashlib.sha256("\x1f".join(key).encode()).digest()[:6], "big") / 2**48
 
 

@@ -5,15 +5,29 @@ from functools import lru_cache
 
 import numpy as np
 from jaxtyping import Int64, UInt8
-from sklearn.datasets import load_digits
+
+try:
+    from sklearn.datasets import load_digits
+except ModuleNotFoundError:  # an optional part: a run on other data does without it
+    load_digits = None
 
 HELD_OUT = 360
 """Scans at the end of the set that only test prompts show."""
 
 
+class DigitsUnavailable(ValueError):
+    """scikit-learn, which carries the scans, is not installed."""
+
+
 @lru_cache(maxsize=1)
 def scans() -> tuple[UInt8[np.ndarray, "n 8 8"], Int64[np.ndarray, " n"]]:
-    """All scans in their own order, 0..255, and their digits."""
+    """All scans in their own order, 0..255, and their digits.
+
+    Raises:
+        DigitsUnavailable: if scikit-learn is not installed.
+    """
+    if load_digits is None:
+        raise DigitsUnavailable("data.name=demo needs scikit-learn's digits: pip install scikit-learn")
     loaded = load_digits()
     return np.rint(loaded.images / 16 * 255).astype(np.uint8), loaded.target.astype(np.int64)
 
