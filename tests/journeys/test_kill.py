@@ -93,7 +93,7 @@ def test_killed_at_many_places(whole, tmp_path):
 
 @pytest.mark.soak
 def test_fifty_random_kills(whole, tmp_path):
-    """Kill at random places until fifty kills struck; each run that reaches its end must be the unbroken one's equal."""
+    """Kill at random places until fifty kills struck; each run that reaches its end equals the unbroken one."""
     chance, struck, ended = random.Random(0), 0, 0
     folder = tmp_path / "0"
     while struck < 50:

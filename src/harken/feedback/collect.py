@@ -5,9 +5,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from harken.feedback.annotators.annotator import Annotator, StopAsking
-from harken.feedback.queue import Assignment
+from harken.feedback.queue import Assignment, completions_of
 from harken.feedback.store import FeedbackStore
-from harken.types import Answer
+from harken.types import Answer, Completion, Prompt
 
 
 @dataclass(frozen=True)
@@ -35,11 +35,14 @@ def collect(
         on_answer: called after each assignment, answered or not.
 
     Raises:
-        ValueError: if an annotator says what makes no sense.
+        ValueError: if an assignment names what is not there (before anybody is asked), or an annotator says what
+            makes no sense.
     """
     prompts = {prompt.id: prompt for prompt in store.prompts()}
     completions = {completion.id: completion for completion in store.completions()}
     held = store.keys()
+    for assignment in assignments:
+        _check(assignment, annotators, prompts, completions)
     before = answered = skipped = 0
     for assignment in assignments:
         if assignment.key in held:
@@ -56,6 +59,23 @@ def collect(
             else:
                 seconds = time.monotonic() - started if annotator.kind == "human" else None
                 store.add(Answer(assignment.key, annotator.id, annotator.kind, said, seconds))
+                held.add(assignment.key)
                 answered += 1
         on_answer(assignment)
     return CollectReport(before, answered, skipped, stopped=False)
+
+
+def _check(
+    assignment: Assignment,
+    annotators: Mapping[str, Annotator],
+    prompts: Mapping[str, Prompt],
+    completions: Mapping[str, Completion],
+) -> None:
+    question, name = assignment.question, assignment.annotator
+    if name not in annotators or annotators[name].id != name:
+        raise ValueError(f"a question is assigned to annotator {name!r}, who is not among {', '.join(annotators)}")
+    if question.prompt_id not in prompts:
+        raise ValueError(f"a question is about prompt {question.prompt_id!r}; add it to the store first")
+    for shown in completions_of(question):
+        if shown not in completions:
+            raise ValueError(f"a question shows completion {shown!r}; add it to the store first")

@@ -1,6 +1,7 @@
 """What to ask next, and of whom. Plain records in, assignments out; no torch."""
 
 import hashlib
+import math
 import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -72,8 +73,10 @@ def plan_questions(
         seed: of all choices; sides of a pair depend on it, the annotator and the pair alone.
 
     Raises:
-        ValueError: if a kind is unknown, or more annotators are asked for than there are.
+        ValueError: if a kind is unknown, a count negative, an annotator named twice, or more annotators are asked for
+            than there are.
     """
+    _check_plan(counts, annotators)
     if not 1 <= overlap <= len(annotators):
         raise ValueError(
             f"feedback.overlap is {overlap}: it must be from 1 to the {len(annotators)} annotators there are"
@@ -86,16 +89,40 @@ def plan_questions(
     chance.shuffle(prompts)
     out: list[Assignment] = []
     turn = 0
+    # Each question goes to the next `overlap` annotators in the circle. Where these groups would come round as they
+    # were, a step aside after each lap lets every annotator share questions with the neighbours on both sides, so that
+    # their severities can be told apart.
+    lap = math.lcm(overlap, len(annotators))
+    aside = int(math.gcd(overlap, len(annotators)) > 1)
     for kind, count in counts.items():
-        if kind not in MAKERS:
-            raise ValueError(f"there is no kind of feedback {kind!r}; there are {', '.join(MAKERS)}")
         for question in _spread([MAKERS[kind](groups[prompt], chance) for prompt in prompts], count):
             for i in range(overlap):
-                annotator = annotators[(turn + i) % len(annotators)]
+                annotator = annotators[(turn + i + aside * (turn // lap)) % len(annotators)]
                 out.append(_assign(question, annotator, seed))
             turn += overlap
     chance.shuffle(out)
     return out
+
+
+def completions_of(question: Question) -> tuple[str, ...]:
+    """Ids of the completions that a question shows."""
+    match question:
+        case Compare(a=a, b=b):
+            return (a, b)
+        case Rank(completions=names):
+            return names
+        case Rate(completion=name) | Revise(completion=name):
+            return (name,)
+
+
+def _check_plan(counts: Mapping[str, int], annotators: Sequence[str]) -> None:
+    for kind, count in counts.items():
+        if kind not in MAKERS:
+            raise ValueError(f"there is no kind of feedback {kind!r}; there are {', '.join(MAKERS)}")
+        if count < 0:
+            raise ValueError(f"{count} questions of kind {kind!r} cannot be asked; say 0 for none")
+    if len(set(annotators)) < len(annotators):
+        raise ValueError(f"an annotator is named twice in {', '.join(annotators)}; name each once")
 
 
 def _spread(of_prompts: Sequence[Sequence[Question]], count: int) -> Iterator[Question]:

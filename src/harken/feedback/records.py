@@ -1,7 +1,7 @@
 """Records to plain data and back: every kind of feedback by its name, prompts, completions and answers."""
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, get_args
 
 from harken.feedback.kinds import comparison, edit, ranking, rating
 from harken.feedback.strict import fields
@@ -17,9 +17,11 @@ from harken.types import (
     Prompt,
     Ranking,
     Rating,
+    Role,
     Text,
 )
 
+ROLES: tuple[str, ...] = get_args(Role)
 NAMES: dict[type, str] = {Comparison: "comparison", Ranking: "ranking", Rating: "rating", Edit: "edit"}
 _FROM: dict[str, Callable[[Mapping[str, Any]], Feedback]] = {
     "comparison": comparison.from_json,
@@ -107,8 +109,18 @@ def prompt_from_json(value: Mapping[str, Any]) -> Prompt:
         ValueError: if it is not exactly that.
     """
     read = fields(value, "prompt", {"id": str, "messages": list, "references": list, "facts": dict})
-    messages = tuple(Message(m["role"], tuple(_part_from_json(p) for p in m["content"])) for m in read["messages"])
+    for reference in read["references"]:
+        if not isinstance(reference, str):
+            raise ValueError(f"prompt {read['id']!r}: a reference is text, not {reference!r}")
+    messages = tuple(_message_from_json(message) for message in read["messages"])
     return Prompt(read["id"], messages, tuple(read["references"]), read["facts"])
+
+
+def _message_from_json(value: object) -> Message:
+    read = fields(value, "message", {"role": str, "content": list})
+    if read["role"] not in ROLES:
+        raise ValueError(f"message: the role is one of {', '.join(ROLES)}, not {read['role']!r}")
+    return Message(read["role"], tuple(_part_from_json(part) for part in read["content"]))
 
 
 def _part_to_json(part: Part) -> dict[str, str]:
@@ -121,13 +133,13 @@ def _part_to_json(part: Part) -> dict[str, str]:
             return {"type": "audio", "sha256": sha256}
 
 
-def _part_from_json(value: Mapping[str, str]) -> Part:
+def _part_from_json(value: object) -> Part:
     match value:
-        case {"type": "text", "text": text}:
-            return Text(text)
-        case {"type": "image", "sha256": sha256}:
-            return Image(sha256)
-        case {"type": "audio", "sha256": sha256}:
-            return Audio(sha256)
+        case {"type": "text"}:
+            return Text(fields(value, "text", {"type": str, "text": str})["text"])
+        case {"type": "image"}:
+            return Image(fields(value, "image", {"type": str, "sha256": str})["sha256"])
+        case {"type": "audio"}:
+            return Audio(fields(value, "audio", {"type": str, "sha256": str})["sha256"])
         case _:
             raise ValueError(f"a part is text, image or audio, not {value!r}")

@@ -1,20 +1,17 @@
 """The feedback store: append-only, one transaction an answer, an idempotency key for each."""
 
 import json
+import math
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from alembic import command
-from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, Engine, create_engine, event, func, insert, select
-from sqlalchemy.engine import make_url
-from sqlalchemy.exc import DatabaseError, IntegrityError
+from sqlalchemy import Connection, func, insert, select
+from sqlalchemy.exc import IntegrityError
 
+from harken.feedback.database import StoreError, database_url, open_database
 from harken.feedback.kinds.edit import revision
 from harken.feedback.records import (
     check,
@@ -28,19 +25,6 @@ from harken.feedback.records import (
 from harken.feedback.schema import annotators, answers, completions, metadata, prompts
 from harken.types import Answer, Completion, Edit, Prompt
 
-MIGRATIONS = Path(__file__).parent / "migrations"
-BUSY_MS = 30_000
-
-
-class StoreError(ValueError):
-    """The store cannot take, or cannot read, what it was given."""
-
-
-def store_url(place: str | Path) -> str:
-    """A database URL as it is; a path as that of an SQLite file."""
-    text = str(place)
-    return text if "://" in text else f"sqlite:///{text}"
-
 
 class FeedbackStore:
     """Prompts, completions, and what annotators said of them.
@@ -49,35 +33,13 @@ class FeedbackStore:
         place: a path of an SQLite file, or a database URL.
 
     Raises:
-        StoreError: if the file is no database, or was written by a newer harken.
+        StoreError: if it cannot be opened, is no database, or was written by a newer harken.
     """
 
     def __init__(self, place: str | Path):
-        self.url = store_url(place)
-        if make_url(self.url).get_backend_name() == "sqlite" and make_url(self.url).database:
-            Path(str(make_url(self.url).database)).parent.mkdir(parents=True, exist_ok=True)
-        self._engine = _engine(self.url)
+        self.url = database_url(place)
+        self._engine = open_database(self.url)
         self._writer = self._engine.execution_options(writes=True)
-        try:
-            self._migrate()
-        except DatabaseError as error:
-            self._engine.dispose()
-            raise StoreError(f"{place} cannot be opened as a feedback store: {error.orig}") from error
-
-    def _migrate(self) -> None:
-        config = Config()
-        config.set_main_option("script_location", str(MIGRATIONS))
-        script = ScriptDirectory.from_config(config)
-        with self._engine.connect() as connection:
-            at = MigrationContext.configure(connection).get_current_revision()
-        if at == script.get_current_head():
-            return
-        if at is not None and at not in {one.revision for one in script.walk_revisions()}:
-            raise StoreError(f"{self.url} was written by a newer harken (schema {at}); upgrade harken to open it")
-        with self._writer.begin() as connection:
-            # Two processes may open a new store at once: the first has the write lock, the second finds it done.
-            config.attributes["connection"] = connection
-            command.upgrade(config, "head")
 
     def __enter__(self) -> "FeedbackStore":
         return self
@@ -98,6 +60,8 @@ class FeedbackStore:
             StoreError: if an id is taken by another prompt.
         """
         rows = [{"id": prompt.id, "content": prompt_to_json(prompt)} for prompt in given]
+        for row in rows:
+            _refuse_half_characters(row, f"prompt {row['id']!r}")
         with self._writer.begin() as connection:
             found = {row.id: row.content for row in connection.execute(select(prompts.c.id, prompts.c.content))}
             _add_new(connection, prompts, rows, {name: {"id": name, "content": c} for name, c in found.items()})
@@ -109,6 +73,8 @@ class FeedbackStore:
             StoreError: if an id is taken by another completion, or its prompt is not in the store.
         """
         rows = [_completion_row(completion) for completion in given]
+        for row in rows:
+            _refuse_half_characters(row, f"completion {row['id']!r}")
         with self._writer.begin() as connection:
             asked = set(connection.scalars(select(prompts.c.id)))
             for row in rows:
@@ -129,40 +95,27 @@ class FeedbackStore:
             ValueError: if the statement makes no sense, the annotator's kind is another than before, or it amends what
                 is not there.
         """
+        _refuse_unkeepable(answer)
         try:
-            with self._writer.begin() as connection:
-                held = _held(connection, answer.key)
-                if held is not None:
-                    return held
-                self._check(connection, answer)
-                connection.execute(insert(answers), _answer_row(answer))
+            return self._add(answer)
         except IntegrityError:
-            # Another writer was first with this key (or this annotator): the store now holds what decides.
-            with self._engine.connect() as connection:
-                held = _held(connection, answer.key)
-            return held if held is not None else self.add(answer)
-        return answer
+            # Another writer was first with this key, annotator or revision: what it wrote now decides.
+            return self._add(answer)
 
-    def _check(self, connection: Connection, answer: Answer) -> None:
-        said = answer.feedback
-        names = named_completions(said)
-        shown = {c.id: c for c in _completions(connection, select(completions).where(completions.c.id.in_(names)))}
-        check(said, shown)
-        kind = connection.scalar(select(annotators.c.kind).where(annotators.c.id == answer.annotator))
-        if kind is None:
-            connection.execute(insert(annotators), {"id": answer.annotator, "kind": answer.annotator_kind})
-        elif kind != answer.annotator_kind:
-            raise StoreError(
-                f"annotator {answer.annotator!r} is {kind} in this store and cannot answer as {answer.annotator_kind}; "
-                "give the other one another name"
-            )
-        if answer.amends is not None and _held(connection, answer.amends) is None:
-            raise StoreError(f"answer {answer.key!r} amends {answer.amends!r}, and there is no such answer")
-        if isinstance(said, Edit):
-            better = revision(said, answer.annotator)
-            taken = connection.scalar(select(completions.c.id).where(completions.c.id == better.id))
-            if taken is None:
-                connection.execute(insert(completions), _completion_row(better))
+    def _add(self, answer: Answer) -> Answer:
+        with self._writer.begin() as connection:
+            held = _held(connection, answer.key)
+            if held is not None:
+                return held
+            said = answer.feedback
+            named = completions.c.id.in_(named_completions(said))
+            check(said, {c.id: c for c in _completions(connection, select(completions).where(named))})
+            _take_annotator(connection, answer)
+            _check_amends(connection, answer)
+            if isinstance(said, Edit):
+                _take_revision(connection, revision(said, answer.annotator))
+            connection.execute(insert(answers), _answer_row(answer))
+        return answer
 
     def answers(self, kind: str | None = None, annotator: str | None = None, amended: bool = False) -> list[Answer]:
         """Answers in the order that they came.
@@ -219,37 +172,74 @@ class FeedbackStore:
         temporary = path.with_name(path.name + ".writing")
         with temporary.open("w", encoding="utf-8") as out:
             for answer in self.answers(amended=True):
-                record = {
-                    "key": answer.key,
-                    "annotator": answer.annotator,
-                    "annotator_kind": answer.annotator_kind,
-                    "kind": kind_of(answer.feedback),
-                    "said": feedback_to_json(answer.feedback),
-                    "seconds": answer.seconds,
-                    "amends": answer.amends,
-                }
-                out.write(json.dumps(record, ensure_ascii=False) + "\n")
+                out.write(json.dumps(_record(answer), ensure_ascii=False) + "\n")
         temporary.replace(path)
 
 
-def _engine(url: str) -> Engine:
-    engine = create_engine(url)
-    if engine.dialect.name == "sqlite":
+def _record(answer: Answer) -> dict[str, Any]:
+    return {
+        "key": answer.key,
+        "annotator": answer.annotator,
+        "annotator_kind": answer.annotator_kind,
+        "kind": kind_of(answer.feedback),
+        "said": feedback_to_json(answer.feedback),
+        "seconds": answer.seconds,
+        "amends": answer.amends,
+    }
 
-        @event.listens_for(engine, "connect")
-        def _settings(connection: Any, record: Any) -> None:
-            # Python's driver begins transactions on its own terms; here the store does.
-            connection.isolation_level = None
-            for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", f"busy_timeout={BUSY_MS}"):
-                connection.execute(f"PRAGMA {pragma}")
 
-        @event.listens_for(engine, "begin")
-        def _begin(connection: Connection) -> None:
-            # A writer takes the write lock at once: a reader that turned writer in the middle could only fail.
-            writes = connection.get_execution_options().get("writes", False)
-            connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+def _refuse_unkeepable(answer: Answer) -> None:
+    if not answer.key or not answer.annotator:
+        raise StoreError(f"answer {answer.key!r} of {answer.annotator!r}: an answer needs a key and an annotator")
+    if answer.seconds is not None and not (math.isfinite(answer.seconds) and answer.seconds >= 0):
+        raise StoreError(f"answer {answer.key!r}: it took {answer.seconds} seconds; give a time, or None if unknown")
+    _refuse_half_characters(_record(answer), f"answer {answer.key!r}")
 
-    return engine
+
+def _refuse_half_characters(row: Mapping[str, Any], what: str) -> None:
+    try:
+        json.dumps(row, ensure_ascii=False).encode()
+    except UnicodeEncodeError as error:
+        raise StoreError(
+            f"{what} has half a character (a lone surrogate), which cannot be kept; read the text with errors='replace'"
+        ) from error
+
+
+def _take_annotator(connection: Connection, answer: Answer) -> None:
+    kind = connection.scalar(select(annotators.c.kind).where(annotators.c.id == answer.annotator))
+    if kind is None:
+        connection.execute(insert(annotators), {"id": answer.annotator, "kind": answer.annotator_kind})
+    elif kind != answer.annotator_kind:
+        raise StoreError(
+            f"annotator {answer.annotator!r} is {kind} in this store and cannot answer as {answer.annotator_kind}; "
+            "give the other one another name"
+        )
+
+
+def _check_amends(connection: Connection, answer: Answer) -> None:
+    if answer.amends is None:
+        return
+    earlier = _held(connection, answer.amends)
+    if earlier is None:
+        raise StoreError(f"answer {answer.key!r} amends {answer.amends!r}, and there is no such answer")
+    if earlier.annotator != answer.annotator:
+        raise StoreError(
+            f"answer {answer.key!r} of {answer.annotator!r} amends {answer.amends!r} of {earlier.annotator!r}; "
+            "annotators amend their own answers only"
+        )
+    later = connection.scalar(select(answers.c.key).where(answers.c.amends == answer.amends))
+    if later is not None:
+        raise StoreError(
+            f"answer {answer.key!r} amends {answer.amends!r}, which {later!r} replaced; amend {later!r} instead"
+        )
+
+
+def _take_revision(connection: Connection, better: Completion) -> None:
+    there = _completions(connection, select(completions).where(completions.c.id == better.id))
+    if not there:
+        connection.execute(insert(completions), _completion_row(better))
+    elif there != [better]:
+        raise StoreError(f"completions: the id {better.id!r} of a revision is taken by another one; ids are for ever")
 
 
 def _add_new(connection: Connection, table: Any, rows: list[dict[str, Any]], found: Mapping[str, Any]) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 
-def fields(value: Mapping[str, Any], kind: str, types: Mapping[str, type]) -> dict[str, Any]:
+def fields(value: object, kind: str, types: Mapping[str, type]) -> dict[str, Any]:
     """The fields of a record; nothing more, nothing less.
 
     Args:
@@ -13,8 +13,10 @@ def fields(value: Mapping[str, Any], kind: str, types: Mapping[str, type]) -> di
         types: name -> type of each field.
 
     Raises:
-        ValueError: naming the first key that is unknown, missing or of another type.
+        ValueError: if it is no object, or naming the first key that is unknown, missing or of another type.
     """
+    if not isinstance(value, Mapping):
+        raise ValueError(f"{kind}: must be an object with {', '.join(types)}, not {value!r}")
     for key in value:
         if key not in types:
             raise ValueError(f"{kind}: unknown key {key!r}; a {kind} has {', '.join(types)}")

@@ -1,13 +1,15 @@
 """Asks the person at the terminal: one key decides."""
 
+import unicodedata
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from io import TextIOBase
 from typing import ClassVar, TypeVar
 
 import numpy as np
+from jaxtyping import UInt8
 from rich.console import Console
-from rich.markup import escape
+from rich.text import Text as Line
 
 from harken.data.blobs import Blobs
 from harken.data.media import image
@@ -28,10 +30,17 @@ from harken.types import (
     Text,
 )
 
+try:
+    import readline
+except ImportError:  # Windows has none: an edit is then written from the start.
+    readline = None  # type: ignore[assignment]
+
 KEYS: dict[str, Choice] = {"a": "a", "b": "b", "t": "tie", "n": "both_bad"}
 T = TypeVar("T")
 WIDEST = 96
 """Columns that a picture may take."""
+HIGHEST = 128
+"""Rows of pixels that a picture may take, two a line."""
 
 
 @dataclass
@@ -42,7 +51,7 @@ class HumanAnnotator:
         id: the person's id.
         blobs: where the media of prompts lie.
         console: where questions are written.
-        stream: where answers come from; the terminal if None.
+        stream: where answers come from, a line each; the terminal if None.
     """
 
     id: str
@@ -94,10 +103,11 @@ class HumanAnnotator:
         self._write("", completion.text)
 
         def edit(line: str) -> Edit | None:
-            changed = line.strip() and line != completion.text
+            changed = line and line != completion.text.strip()
             return Edit(prompt.id, completion.id, line) if changed else None
 
-        return self._until("write what you would rather have read (one line); s skip, q stop", edit)
+        ask = "write what you would rather have read (one line); s alone skip, q alone stop"
+        return self._until(ask, edit, prefill=completion.text)
 
     def _show(self, prompt: Prompt) -> None:
         for message in prompt.messages:
@@ -106,28 +116,27 @@ class HumanAnnotator:
                     case Text(text=text):
                         self._write(message.role, text)
                     case Image(sha256=sha256):
-                        self.console.print(blocks(image.decode(self.blobs.read(sha256))), highlight=False)
-                        self.console.print(f"  picture: {self.blobs.path(sha256)}", style="dim", soft_wrap=True)
+                        pixels = image.decode(self.blobs.read(sha256))
+                        self.console.print(blocks(pixels, min(WIDEST, self.console.width - 2)))
+                        self._path("picture", sha256)
                     case Audio(sha256=sha256):
-                        self.console.print(f"  sound to play: {self.blobs.path(sha256)}", style="dim", soft_wrap=True)
+                        self._path("sound to play", sha256)
+
+    def _path(self, what: str, sha256: str) -> None:
+        self.console.print(Line(f"  {what}: {self.blobs.path(sha256)}", "dim"), soft_wrap=True)
 
     def _write(self, name: str, text: str) -> None:
-        label = f"[bold]{name}[/bold]: " if name else "  "
-        self.console.print(label + escape(text), highlight=False)
+        # As rich's text and not as its markup: what is judged must be shown as it is, `[b]` and `:smile:` too.
+        self.console.print(Line.assemble((f"{name}: " if name else "  ", "bold"), harmless(text)))
 
     def _key(self, ask: str, keys: str) -> str | None:
         return self._until(ask, lambda line: line if len(line) == 1 and line in keys else None)
 
-    def _until(self, ask: str, read: Callable[[str], T | None]) -> T | None:
+    def _until(self, ask: str, read: Callable[[str], T | None], prefill: str = "") -> T | None:
         """Ask until `read` makes something of the line; None for a skip."""
         while True:
-            try:
-                line = self.console.input(f"[cyan]{escape(ask)}[/cyan] > ", stream=self.stream)  # type: ignore[arg-type]
-            except EOFError as end:
-                raise StopAsking from end
-            if self.stream is not None and not line:
-                raise StopAsking
-            line = line.strip()
+            self.console.print(Line(ask, "cyan"))
+            line = self._line(prefill).strip()
             if line == "q":
                 raise StopAsking
             if line == "s":
@@ -135,19 +144,44 @@ class HumanAnnotator:
             found = read(line)
             if found is not None:
                 return found
-            self.console.print("not one of the answers; try again", style="yellow")
+            self.console.print(Line("not one of the answers; try again", "yellow"))
+
+    def _line(self, prefill: str) -> str:
+        if self.stream is not None:
+            line = self.stream.readline()
+            if not line:
+                raise StopAsking
+            return line
+        # One line of the terminal cannot hold a text of several.
+        hook = prefill and readline is not None and "\n" not in prefill
+        if hook:
+            readline.set_startup_hook(lambda: readline.insert_text(harmless(prefill)))
+        try:
+            return input("> ")
+        except EOFError as end:
+            raise StopAsking from end
+        finally:
+            if hook:
+                readline.set_startup_hook(None)
 
 
-def blocks(pixels: np.ndarray) -> str:
-    """A picture as half-block characters with rich's colours, two rows of pixels a line."""
-    step = max(1, -(-pixels.shape[1] // WIDEST))
+def harmless(text: str) -> str:
+    """The text with what would steer the terminal (escape sequences, bells) made visible."""
+    return "".join(c if c in "\n\t" or unicodedata.category(c) not in ("Cc", "Cs") else "\ufffd" for c in text)
+
+
+def blocks(pixels: UInt8[np.ndarray, "H W 3"], widest: int = WIDEST) -> Line:
+    """A picture as half-block characters in colour, two rows of pixels a line, made smaller where it is too large."""
+    step = max(1, -(-pixels.shape[1] // max(1, widest)), -(-pixels.shape[0] // HIGHEST))
     small = pixels[::step, ::step]
     if len(small) % 2:
         small = np.concatenate([small, small[-1:]])
     lines = []
     for upper, lower in zip(small[::2], small[1::2], strict=True):
-        cells = (
-            f"[rgb({u[0]},{u[1]},{u[2]}) on rgb({v[0]},{v[1]},{v[2]})]▀[/]" for u, v in zip(upper, lower, strict=True)
-        )
-        lines.append("  " + "".join(cells))
-    return "\n".join(lines)
+        cells = [("▀", f"{_colour(u)} on {_colour(v)}") for u, v in zip(upper, lower, strict=True)]
+        lines.append(Line.assemble("  ", *cells))
+    return Line("\n", no_wrap=True).join(lines)
+
+
+def _colour(pixel: UInt8[np.ndarray, "3"]) -> str:
+    return f"rgb({pixel[0]},{pixel[1]},{pixel[2]})"

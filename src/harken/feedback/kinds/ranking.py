@@ -12,8 +12,8 @@ def check(said: Ranking, completions: Mapping[str, Completion]) -> None:
     """Refuse a ranking that makes no sense.
 
     Raises:
-        ValueError: if a tier is empty, a completion is unknown, of another prompt or named twice, or nothing is
-            ordered.
+        ValueError: if a tier is empty, a completion is unknown, of another prompt or named twice, or there
+            are fewer than two.
     """
     names = [name for tier in said.tiers for name in tier] + list(said.rest)
     if not said.tiers or any(not tier for tier in said.tiers):

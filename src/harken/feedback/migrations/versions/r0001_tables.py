@@ -64,5 +64,6 @@ def _append_only(table: str, dialect: str) -> list[str]:
     return [
         f"CREATE FUNCTION {table}_keep() RETURNS trigger AS "
         f"$$ BEGIN RAISE EXCEPTION '{words}'; END $$ LANGUAGE plpgsql",
-        f"CREATE TRIGGER {table}_keep BEFORE UPDATE OR DELETE ON {table} FOR EACH ROW EXECUTE FUNCTION {table}_keep()",
+        f"CREATE TRIGGER {table}_keep BEFORE UPDATE OR DELETE OR TRUNCATE ON {table} "
+        f"FOR EACH STATEMENT EXECUTE FUNCTION {table}_keep()",
     ]

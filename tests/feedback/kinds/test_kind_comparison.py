@@ -1,0 +1,49 @@
+import pytest
+from said import BY_ID
+
+from harken.feedback.kinds.comparison import check, from_json, pairs, to_json
+from harken.types import Comparison
+
+WIRE = {"prompt_id": "p", "a": "p0", "b": "p1", "choice": "a"}
+
+
+@pytest.mark.parametrize(
+    ("said", "why"),
+    [
+        (Comparison("p", "p0", "nobody", "a"), "no completion 'nobody'; add it to the store"),
+        (Comparison("p", "p0", "q0", "a"), "completion 'q0' answers prompt 'q'"),
+        (Comparison("p", "p0", "p0", "tie"), "compared with itself"),
+    ],
+)
+def test_what_makes_no_sense_is_refused(said, why):
+    with pytest.raises(ValueError, match=why):
+        check(said, BY_ID)
+
+
+def test_what_makes_sense_is_taken():
+    check(Comparison("p", "p0", "p1", "both_bad"), BY_ID)
+
+
+@pytest.mark.parametrize(
+    ("choice", "better"), [("a", [("p0", "p1")]), ("b", [("p1", "p0")]), ("tie", []), ("both_bad", [])]
+)
+def test_which_beats_which(choice, better):
+    assert pairs(Comparison("p", "p0", "p1", choice)) == better
+
+
+def test_the_wire_form():
+    assert to_json(Comparison("p", "p0", "p1", "a")) == WIRE
+    assert from_json(WIRE) == Comparison("p", "p0", "p1", "a")
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        ({"choice": "c"}, "one of a, b, tie, both_bad, not 'c'"),
+        ({"a": 1}, "'a' must be str"),
+        ({"winner": "a"}, "unknown key 'winner'"),
+    ],
+)
+def test_other_wire_forms_are_refused(change, why):
+    with pytest.raises(ValueError, match=why):
+        from_json({**WIRE, **change})
