@@ -32,6 +32,7 @@ def test_help_names_every_verb_and_loads_no_torch():
     assert done.stdout.strip() == "False"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("verb", ["demo", "run", "align"])
 def test_each_verb_explains_itself(verb):
     done = harken(verb, "--help")
@@ -40,6 +41,7 @@ def test_each_verb_explains_itself(verb):
     assert "--out" in done.stdout
 
 
+@pytest.mark.slow
 def test_mistakes_are_answered_in_words(tmp_path):
     done = harken("demo", "--out", str(tmp_path / "x"), "algorithm.clipp=0.1")
     assert done.returncode == 2
@@ -51,6 +53,7 @@ def test_mistakes_are_answered_in_words(tmp_path):
     assert harken("dmeo").returncode != 0
 
 
+@pytest.mark.slow
 def test_a_person_is_asked_only_at_a_terminal(tmp_path):
     done = harken("demo", "--annotator", "me", "--out", str(tmp_path / "x"))
     assert done.returncode == 2
@@ -86,6 +89,7 @@ def test_one_folder_through_its_life(tmp_path):
     assert record["threads"] == 1
 
 
+@pytest.mark.slow
 def test_a_folder_of_something_else_is_refused(tmp_path):
     (tmp_path / "holiday.jpg").write_bytes(b"x")
     done = harken("demo", "--out", str(tmp_path))

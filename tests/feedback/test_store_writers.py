@@ -102,6 +102,8 @@ def test_threads_that_open_a_new_store_at_once_all_get_it(tmp_path):
     with ThreadPool(8) as pool:
         for i in range(5):
             assert pool.map(counts, [tmp_path / f"{i}.db"] * 8, chunksize=1) == [nothing] * 8
+        # No lock of one file stands between those who open others.
+        assert pool.map(counts, [tmp_path / f"own {i}.db" for i in range(16)], chunksize=1) == [nothing] * 16
 
 
 @pytest.mark.slow

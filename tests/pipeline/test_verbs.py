@@ -43,6 +43,10 @@ print("answers", len(feedback.answers), type(model).__name__)
 """
 
 
+ASKED = b"q stop"
+"""Ends what is written before each answer."""
+
+
 def test_the_readme_shows_these_lines():
     shown = (ROOT / "README.md").read_text()
     for line in FOUR_LINES.strip().splitlines()[:-1]:
@@ -84,8 +88,8 @@ def test_the_four_lines_run_as_written(tmp_path):
             seen += os.read(person, 65536)
         except OSError:
             break
-        while seen.find(b" > ", place) >= 0:
-            place = seen.find(b" > ", place) + 3
+        while seen.find(ASKED, place) >= 0:
+            place = seen.find(ASKED, place) + len(ASKED)
             os.write(person, next(keys).encode() + b"\n")
     text = seen.decode(errors="replace")
     assert child.wait() == 0, text[-2000:]

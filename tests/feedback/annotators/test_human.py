@@ -155,7 +155,7 @@ def test_at_a_real_terminal_an_edit_begins_with_the_text(tmp_path):
     ours, theirs = pty.openpty()
     out = tmp_path / "said.json"
     command = [sys.executable, "-c", TERMINAL, str(tmp_path / "blobs"), str(out)]
-    env = {**os.environ, "TERM": "dumb", "PYTHONPATH": str(Path(__file__).parents[1])}
+    env = {**os.environ, "TERM": "dumb", "PYTHONPATH": os.pathsep.join([str(Path(__file__).parents[1]), *sys.path])}
     child = subprocess.Popen(command, stdin=theirs, stdout=theirs, stderr=theirs, env=env)
     os.close(theirs)
     assert b"What is p?" in read_until(ours, b"> ")
