@@ -95,3 +95,23 @@ def test_a_folder_of_something_else_is_refused(tmp_path):
     done = harken("demo", "--out", str(tmp_path))
     assert done.returncode == 2
     assert "holds no run" in done.stderr
+
+
+@pytest.mark.slow
+def test_bad_records_are_skipped_only_when_said_and_are_listed(tmp_path):
+    lines = [
+        json.dumps({"id": f"p{i}", "messages": [{"role": "user", "content": f"Say {i}."}], "references": [f"{i}."]})
+        for i in range(60)
+    ]
+    (tmp_path / "mine.jsonl").write_text("\n".join([*lines, '{"id": "bad", "images": ["x.png"]}']) + "\n")
+    small = [o for o in OVERRIDES if not o.startswith("data.")]
+    mine = [*small, "data.name=prompts", f"data.prompts={tmp_path / 'mine.jsonl'}"]
+    recipe = str(ROOT / "recipes" / "demo.yaml")
+    refused = harken("sft", recipe, *mine, "--out", str(tmp_path / "a"))
+    assert refused.returncode == 2
+    assert "mine.jsonl:61" in refused.stderr
+    assert "images" in refused.stderr
+    taken = harken("sft", recipe, *mine, "--out", str(tmp_path / "b"), "--skip-bad")
+    assert taken.returncode == 0, taken.stderr
+    assert "1 bad records" in taken.stdout
+    assert "mine.jsonl:61" in taken.stdout.replace("\n", "")

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import typer
 
-from harken.cli.session import OUT, OVERRIDES, RECIPE, RESUME, console, go
+from harken.cli.session import OUT, OVERRIDES, RECIPE, RESUME, SKIP_BAD, console, go, with_flags
 from harken.pipeline.recipe import read_recipe
 
 app = typer.Typer(add_completion=False)
@@ -16,7 +16,8 @@ def report(
     overrides: list[str] = OVERRIDES,
     out: Path = OUT,
     resume: bool = RESUME,
+    skip_bad: bool = SKIP_BAD,
 ) -> None:
     """The report of a recipe."""
-    run = go(lambda: read_recipe(recipe, overrides or []), out, resume, "report")
+    run = go(lambda: read_recipe(recipe, with_flags(overrides, skip_bad)), out, resume, "report")
     console.print(f"report: {run.folder / 'report.html'}", highlight=False)

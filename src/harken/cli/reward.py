@@ -4,7 +4,7 @@ from pathlib import Path
 
 import typer
 
-from harken.cli.session import OUT, OVERRIDES, RECIPE, RESUME, console, go
+from harken.cli.session import OUT, OVERRIDES, RECIPE, RESUME, SKIP_BAD, console, go, with_flags
 from harken.pipeline.recipe import read_recipe
 
 app = typer.Typer(add_completion=False)
@@ -16,7 +16,8 @@ def reward(
     overrides: list[str] = OVERRIDES,
     out: Path = OUT,
     resume: bool = RESUME,
+    skip_bad: bool = SKIP_BAD,
 ) -> None:
     """The reward model of a recipe."""
-    run = go(lambda: read_recipe(recipe, overrides or []), out, resume, "reward")
+    run = go(lambda: read_recipe(recipe, with_flags(overrides, skip_bad)), out, resume, "reward")
     console.print(f"reward model: {run.folder / 'reward'}", highlight=False)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import typer
 
-from harken.cli.session import OUT, OVERRIDES, RECIPE, RESUME, console, go
+from harken.cli.session import OUT, OVERRIDES, RECIPE, RESUME, SKIP_BAD, console, go, with_flags
 from harken.cli.table import print_results
 from harken.pipeline.recipe import read_recipe
 
@@ -19,7 +19,8 @@ def run(
     overrides: list[str] = OVERRIDES,
     out: Path = OUT,
     resume: bool = RESUME,
+    skip_bad: bool = SKIP_BAD,
 ) -> None:
     """The whole loop from a recipe."""
-    done = go(lambda: read_recipe(recipe, overrides or []), out, resume)
+    done = go(lambda: read_recipe(recipe, with_flags(overrides, skip_bad)), out, resume)
     print_results(console, done.folder)

@@ -83,6 +83,9 @@ def go(make_recipe: Callable[[], Recipe], out: Path | None, resume: bool, verb: 
                     run.finish()
                 else:
                     _execute_verb(run, [stage for stage in stages(recipe) if stage.verb == verb])
+    if verb is not None and "world" in vars(run):
+        for notice in run.world.notices:
+            console.print(notice, style="yellow", highlight=False)
     return run
 
 
@@ -97,9 +100,15 @@ def _execute_verb(run: Run, chosen: Sequence[Stage]) -> None:
             return
 
 
+def with_flags(overrides: Sequence[str] | None, skip_bad: bool) -> list[str]:
+    """Overrides as typed, and those that flags stand for."""
+    return [*(overrides or []), *(["data.skip_bad=true"] if skip_bad else [])]
+
+
 RECIPE = typer.Argument(..., help="The recipe, such as recipes/demo.yaml")
 OUT = typer.Option(None, "--out", help="The run's folder; runs/NAME if not said.", show_default=False)
 RESUME = typer.Option(False, "--resume", help="Go on with what the folder holds; begins if it is empty.")
+SKIP_BAD = typer.Option(False, "--skip-bad", help="Leave bad records of data.prompts out; counts and lists them.")
 OVERRIDES = typer.Argument(
     None,
     metavar="[KEY=VALUE]...",
