@@ -79,7 +79,7 @@ def gradients(value: Tensor, outputs: Outputs, names: frozenset[str]) -> dict[st
     }
 
 
-def check_invariance(algorithm, seed: int) -> None:
+def assert_invariance(algorithm, seed: int) -> None:
     """Order of rows and padding, with rubbish in it, move neither the loss nor its gradients."""
     rollout = random_rollout(seed)
     outputs = random_outputs(seed, rollout.mask)

@@ -1,7 +1,7 @@
 import pytest
 import torch
 from plain_reading import (
-    check_invariance,
+    assert_invariance,
     close,
     flat,
     loss_of,
@@ -45,4 +45,4 @@ def test_returns_run_to_the_end_and_the_loss_is_the_papers(seed):
 
 @pytest.mark.parametrize("seed", range(3))
 def test_order_and_padding_do_not_matter(seed):
-    check_invariance(SETTINGS, seed)
+    assert_invariance(SETTINGS, seed)

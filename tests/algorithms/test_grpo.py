@@ -4,7 +4,7 @@ from dataclasses import replace
 import pytest
 import torch
 from plain_reading import (
-    check_invariance,
+    assert_invariance,
     close,
     flat,
     loss_of,
@@ -49,7 +49,7 @@ def test_equations_3_and_4(aggregate, scale, seed):
 
 @pytest.mark.parametrize("aggregate", ["token", "sequence"])
 def test_order_and_padding_do_not_matter(aggregate):
-    check_invariance(GRPO(aggregate=aggregate), 2)
+    assert_invariance(GRPO(aggregate=aggregate), 2)
 
 
 def test_a_group_of_equal_scores_teaches_nothing_in_single_precision_too():

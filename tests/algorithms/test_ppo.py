@@ -3,8 +3,8 @@ import math
 import pytest
 import torch
 from plain_reading import (
+    assert_invariance,
     batch_of,
-    check_invariance,
     close,
     flat,
     loss_of,
@@ -71,7 +71,7 @@ def test_labels_and_loss_against_a_plain_reading(seed):
 
 @pytest.mark.parametrize("seed", range(3))
 def test_order_and_padding_do_not_matter(seed):
-    check_invariance(SETTINGS, seed)
+    assert_invariance(SETTINGS, seed)
 
 
 def test_metrics_are_plain_numbers():

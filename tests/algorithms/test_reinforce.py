@@ -3,8 +3,8 @@ from dataclasses import replace
 import pytest
 import torch
 from plain_reading import (
+    assert_invariance,
     batch_of,
-    check_invariance,
     close,
     loss_of,
     mean,
@@ -37,7 +37,7 @@ def test_return_less_baseline_times_log_probability(baseline, seed):
 
 @pytest.mark.parametrize("baseline", ["none", "batch"])
 def test_order_and_padding_do_not_matter(baseline):
-    check_invariance(Reinforce(baseline=baseline), 0)
+    assert_invariance(Reinforce(baseline=baseline), 0)
 
 
 def test_its_mean_over_all_samples_is_the_gradient_of_the_expected_score():

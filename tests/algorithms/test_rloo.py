@@ -3,7 +3,7 @@ from dataclasses import replace
 import pytest
 import torch
 from plain_reading import (
-    check_invariance,
+    assert_invariance,
     close,
     loss_of,
     mean,
@@ -45,7 +45,7 @@ def test_one_number_for_all_that_a_prompt_got_changes_nothing():
 
 
 def test_order_and_padding_do_not_matter():
-    check_invariance(RLOO(), 1)
+    assert_invariance(RLOO(), 1)
 
 
 def test_a_group_of_one_is_refused():

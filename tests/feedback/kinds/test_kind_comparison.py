@@ -21,7 +21,7 @@ def test_what_makes_no_sense_is_refused(said, why):
 
 
 def test_what_makes_sense_is_taken():
-    check(Comparison("p", "p0", "p1", "both_bad"), BY_ID)
+    assert check(Comparison("p", "p0", "p1", "both_bad"), BY_ID) is None
 
 
 @pytest.mark.parametrize(

@@ -25,7 +25,7 @@ def test_what_makes_no_sense_is_refused(said, why):
 
 @pytest.mark.parametrize("score", [1, 5])
 def test_both_ends_of_the_scale_are_on_it(score):
-    check(Rating("p", "p0", score), BY_ID)
+    assert check(Rating("p", "p0", score), BY_ID) is None
 
 
 def test_one_grade_orders_nothing():
