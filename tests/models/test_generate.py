@@ -6,7 +6,8 @@ from tiny import prompts, tiny_model
 
 from harken.data.batch import collate, collate_prompts
 from harken.data.blobs import Blobs
-from harken.models.generate import Decoding, choose, generate
+from harken.models.choice import choose
+from harken.models.generate import Decoding, generate
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +52,7 @@ def test_finished_rows_leave_and_change_nothing(model, encoded):
             whole = torch.cat([prefix.ids, torch.tensor(written, dtype=torch.long)])[None]
             logits = model.trunk(input_ids=whole, **prefix.media).logits[:, -1]
             logits[:, list(model.suppressed)] = torch.finfo(logits.dtype).min
-            written.append(int(choose(logits, 3.0, noise[n, step : step + 1])))
+            written.append(int(choose(logits / 3.0, noise[n, step : step + 1])))
         assert written == sampled.ids[n].tolist()
 
 
@@ -68,11 +69,11 @@ def test_never_writes_a_placeholder(model, encoded):
 def test_choose_follows_the_distribution():
     logits = torch.tensor([0.0, 1.0, 2.0]).repeat(20_000, 1)
     uniform = torch.rand(20_000, generator=torch.Generator().manual_seed(0))
-    share = torch.bincount(choose(logits, 2.0, uniform), minlength=3) / 20_000
+    share = torch.bincount(choose(logits / 2.0, uniform), minlength=3) / 20_000
     torch.testing.assert_close(share, (logits[0] / 2).softmax(-1), atol=0.01, rtol=0)
     impossible = torch.tensor([[torch.finfo(torch.float32).min, 0.0, torch.finfo(torch.float32).min]])
-    assert choose(impossible, 1.0, torch.tensor([0.0])).item() == 1
-    assert choose(impossible, 1.0, torch.tensor([1.0 - 1e-7])).item() == 1
+    assert choose(impossible, torch.tensor([0.0])).item() == 1
+    assert choose(impossible, torch.tensor([1.0 - 1e-7])).item() == 1
 
 
 def test_sampled_logprobs_are_the_policys(model, encoded):

@@ -16,10 +16,20 @@ from harken.data.batch import Batch, Outputs
 
 @dataclass(frozen=True)
 class Loss:
-    """A loss to descend, and what to log of it (plain numbers)."""
+    """A loss to descend, and what to log of it (plain numbers).
+
+    Attributes:
+        value: a mean over what the batch holds.
+        metrics: for the log.
+        weight: how many things the mean is over (tokens, completions, pairs). Where one step's gradient is accumulated
+            over several batches, each counts by its weight, so that the parts give what the whole would.
+        constraint: a second number that a method with its own step holds within bounds (TRPO's mean KL).
+    """
 
     value: Float[Tensor, ""]
     metrics: dict[str, float] = field(default_factory=dict)
+    weight: float = 1.0
+    constraint: Float[Tensor, ""] | None = None
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ completions are padded on the right. Supervised training has one completion a pr
 group methods G.
 """
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -23,23 +24,48 @@ class EncodedPrompt:
         per_token: further tensors with one entry a token (token types and the like), each (T,).
         media: opaque keyword tensors of the model, rows of all media first, each (rows, ...).
         placeholders: how many placeholder tokens each modality has in `ids`.
+        media_key: content hash of all media tensors (`media_key`); empty without media.
     """
 
     ids: Int[Tensor, " T"]
     per_token: Mapping[str, Tensor] = field(default_factory=dict)
     media: Mapping[str, Tensor] = field(default_factory=dict)
     placeholders: Mapping[str, int] = field(default_factory=dict)
+    media_key: str = ""
+
+
+def media_key(media: Mapping[str, Tensor]) -> str:
+    """A content hash of media tensors; empty if there are none."""
+    if not media:
+        return ""
+    out = hashlib.sha256()
+    for name, tensor in sorted(media.items()):
+        out.update(f"{name} {tuple(tensor.shape)} {tensor.dtype}".encode())
+        out.update(tensor.contiguous().view(torch.uint8).numpy().tobytes())
+    return out.hexdigest()[:32]
 
 
 @dataclass(frozen=True)
 class Prompts:
-    """P prompts, padded on the left."""
+    """P prompts, padded on the left.
+
+    Attributes:
+        ids: (P, T).
+        mask: which are tokens, (P, T).
+        per_token: further tensors, each (P, T).
+        media: the prompts' media tensors, one below the other.
+        placeholders: how many placeholder tokens of each modality each prompt has, (P,).
+        media_rows: how many rows of each media tensor belong to each prompt, (P,).
+        media_keys: the content hash of each prompt's media.
+    """
 
     ids: Int[Tensor, "P T"]
     mask: Bool[Tensor, "P T"]
     per_token: dict[str, Tensor]
     media: dict[str, Tensor]
     placeholders: dict[str, Int[Tensor, " P"]]
+    media_rows: dict[str, Int[Tensor, " P"]] = field(default_factory=dict)
+    media_keys: tuple[str, ...] = ()
 
     def to(self, device: torch.device) -> "Prompts":
         """The same prompts on another device."""
@@ -49,6 +75,8 @@ class Prompts:
             {k: v.to(device) for k, v in self.per_token.items()},
             {k: v.to(device) for k, v in self.media.items()},
             {k: v.to(device) for k, v in self.placeholders.items()},
+            {k: v.to(device) for k, v in self.media_rows.items()},
+            self.media_keys,
         )
 
 
@@ -88,13 +116,15 @@ class Outputs:
 
     Shapes: `logprobs`, `entropy`, `values` (N, T), aligned with `Completions.ids`, 0 where the mask is off
     (`logprobs[n, t]` is of token t; `values[n, t]` is of the state before token t); `scores` (N, K), one
-    a member of the reward ensemble.
+    a member of the reward ensemble; `logits` (N, T, V) at the policy's temperature, before each token, for small
+    models and small vocabularies only.
     """
 
     logprobs: Float[Tensor, "N T"] | None = None
     entropy: Float[Tensor, "N T"] | None = None
     values: Float[Tensor, "N T"] | None = None
     scores: Float[Tensor, "N K"] | None = None
+    logits: Float[Tensor, "N T V"] | None = None
 
 
 def pad_right(rows: Sequence[Tensor], fill: int | float = 0, length: int | None = None) -> Tensor:
@@ -144,7 +174,35 @@ def collate_prompts(prompts: Sequence[EncodedPrompt], pad_id: int) -> Prompts:
         mask=pad_left([torch.ones_like(p.ids, dtype=torch.bool) for p in prompts]),
         per_token={name: pad_left([p.per_token[name] for p in prompts]) for name in per_token},
         media={name: stack_media([p.media[name] for p in prompts if name in p.media]) for name in names},
+        media_rows={
+            name: torch.tensor([len(p.media[name]) if name in p.media else 0 for p in prompts]) for name in names
+        },
         placeholders={m: torch.tensor([p.placeholders.get(m, 0) for p in prompts]) for m in modalities},
+        media_keys=tuple(p.media_key for p in prompts),
+    )
+
+
+def select_prompts(prompts: Prompts, rows: Int[Tensor, " N"]) -> Prompts:
+    """The prompts of N rows, each with its media, as often as it is named."""
+    media, media_rows = {}, {}
+    for name, tensor in prompts.media.items():
+        counts = prompts.media_rows[name]
+        ends = counts.cumsum(0)
+        parts = [
+            torch.arange(end - count, end, device=tensor.device)
+            for end, count in zip(ends[rows].tolist(), counts[rows].tolist(), strict=True)
+        ]
+        media[name] = tensor.index_select(0, torch.cat(parts))
+        media_rows[name] = counts[rows]
+    return Prompts(
+        ids=prompts.ids.index_select(0, rows),
+        mask=prompts.mask.index_select(0, rows),
+        per_token={name: tensor.index_select(0, rows) for name, tensor in prompts.per_token.items()},
+        # A tensor without a row is no medium at all: a model would take it for an empty batch of pictures.
+        media={name: tensor for name, tensor in media.items() if len(tensor)},
+        media_rows={name: media_rows[name] for name in media if len(media[name])},
+        placeholders={name: counts[rows] for name, counts in prompts.placeholders.items()},
+        media_keys=tuple(prompts.media_keys[row] for row in rows.tolist()),
     )
 
 

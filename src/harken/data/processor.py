@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
-from harken.data.batch import EncodedPrompt
+from harken.data.batch import EncodedPrompt, media_key
 from harken.data.blobs import Blobs
 from harken.data.media import audio, image
 from harken.types import Audio, Completion, Image, Message, Part, Prompt, Text
@@ -51,9 +51,9 @@ class Processor:
             )
         if self.tokenizer.eos_token_id is None:
             raise ValueError("this model's tokenizer has no eos_token; harken needs one to know where an answer ends")
-        self.end_id: int = self.tokenizer.eos_token_id
+        self.end_id: int = self._end_of_turn()
         pad = self.tokenizer.pad_token_id
-        self.pad_id: int = self.end_id if pad is None else pad
+        self.pad_id: int = self.tokenizer.eos_token_id if pad is None else pad
         self.placeholders: dict[str, int] = {}
         for modality in MODALITIES:
             token = getattr(hf, f"{modality}_token", None)
@@ -91,7 +91,7 @@ class Processor:
         if sounds:
             keywords["audio"] = sounds
             keywords["sampling_rate"] = self.rate
-        made = self.hf(text=[self._render(prompt.messages)], **keywords)
+        made = self.hf(text=[self.render(prompt.messages)], **keywords)
         return self._checked(prompt, given, dict(made))
 
     def encode_completion(self, completion: Completion) -> Int[Tensor, " T"]:
@@ -118,7 +118,28 @@ class Processor:
         """Write the Hugging Face processor's files."""
         self.hf.save_pretrained(folder)
 
-    def _render(self, messages: tuple[Message, ...]) -> str:
+    def encode_text(self, text: str) -> list[int]:
+        """The ids of a text as it stands, control tokens in it read as such."""
+        ids: list[int] = self.tokenizer(text, add_special_tokens=False)["input_ids"]
+        return ids
+
+    def _end_of_turn(self) -> int:
+        """The id that ends an answer: the control token that the chat template puts behind one, else eos.
+
+        They differ in some families: Gemma's answers end with `<end_of_turn>`, its documents with `<eos>`.
+        """
+        marker = "harken"
+        turns = (Message("user", (Text("a"),)), Message("assistant", (Text(marker),)))
+        _, found, behind = self.render(turns, ask=False).rpartition(marker)
+        ids = self.encode_text(behind.lstrip()) if found else []
+        return ids[0] if ids and ids[0] in self._control_ids() else self.tokenizer.eos_token_id
+
+    def _control_ids(self) -> set[int]:
+        added = self.tokenizer.added_tokens_decoder.items()
+        return {*self.tokenizer.all_special_ids, *(i for i, token in added if token.special)}
+
+    def render(self, messages: tuple[Message, ...], ask: bool = True) -> str:
+        """A conversation as the chat template writes it; with `ask`, up to where the next answer begins."""
         turns: list[dict[str, Any]] = []
         for message in messages:
             parts = [_part(part) for part in message.parts]
@@ -130,7 +151,7 @@ class Processor:
             for turn in turns:
                 if isinstance(turn["content"], str):
                     turn["content"] = [{"type": "text", "text": turn["content"]}]
-        return self.hf.apply_chat_template(turns, tokenize=False, add_generation_prompt=True)
+        return self.hf.apply_chat_template(turns, tokenize=False, add_generation_prompt=ask)
 
     def _check_text(self, prompt: Prompt) -> None:
         for message in prompt.messages:
@@ -157,4 +178,4 @@ class Processor:
                 )
         if given and not made:
             raise IntegrityError(f"prompt {prompt.id!r}: the processor made no tensors of {dict(given)}")
-        return EncodedPrompt(ids=ids, per_token=per_token, media=made, placeholders=counts)
+        return EncodedPrompt(ids, per_token, made, counts, media_key(made))

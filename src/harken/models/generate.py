@@ -1,17 +1,16 @@
-"""Sampling from the shared prefix: each prompt is computed once, finished rows leave."""
+"""Sampling: each prompt is computed once where the model allows it, and finished rows leave."""
 
 from dataclasses import dataclass
 
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
-from transformers import Cache
-from transformers.cache_utils import DynamicLayer
 
-from harken.data.batch import Prompts
+from harken.data.batch import Prompts, select_prompts
+from harken.models.choice import choose, min_p, top_k, top_p
+from harken.models.decoder import Decoder, PlainDecoder, SharedDecoder
 from harken.models.model import Model
-from harken.models.policy import at_least_float32, suppress
-from harken.models.prefix import prefill
+from harken.models.policy import language_head
 
 
 @dataclass(frozen=True)
@@ -21,68 +20,98 @@ class Decoding:
     Attributes:
         max_tokens: the longest completion, its end-of-turn token included.
         temperature: 1 samples from the policy as it is; 0 takes the likeliest token each time.
+        top_k: only the so many likeliest tokens; 0 for all.
+        top_p: only the likeliest tokens that together have this probability (1904.09751); 1 for all.
+        min_p: only tokens at least so likely, relative to the likeliest one (2407.01082); 0 for all.
+        min_tokens: the end-of-turn token is not taken before so many tokens.
+        stop: a completion also ends where one of these texts appears; it stays in the completion.
     """
 
     max_tokens: int = 32
     temperature: float = 1.0
+    top_k: int = 0
+    top_p: float = 1.0
+    min_p: float = 0.0
+    min_tokens: int = 0
+    stop: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.max_tokens < 1 or self.temperature < 0:
             raise ValueError(f"decoding needs max_tokens >= 1 and temperature >= 0, not {self}")
+        if self.top_k < 0 or not 0 < self.top_p <= 1 or not 0 <= self.min_p <= 1:
+            raise ValueError(f"decoding needs top_k >= 0, top_p in (0, 1] and min_p in [0, 1], not {self}")
+        if not 0 <= self.min_tokens <= self.max_tokens or not all(self.stop):
+            raise ValueError(f"decoding needs 0 <= min_tokens <= max_tokens and no empty stop text, not {self}")
+
+    def shape(self, logp: Float[Tensor, "N V"]) -> Float[Tensor, "N V"]:
+        """Log-probabilities with -inf where a token may not be taken."""
+        if self.top_k:
+            logp = top_k(logp, self.top_k)
+        if self.top_p < 1:
+            logp = top_p(logp, self.top_p)
+        return min_p(logp, self.min_p) if self.min_p else logp
 
 
 @dataclass(frozen=True)
 class Sampled:
-    """N completions as ids, each (T_n,), with the end-of-turn token where they finished."""
+    """N completions.
+
+    Attributes:
+        ids: of each completion, (T_n,), with the end-of-turn token where it finished.
+        finished: whether it ended by itself (end-of-turn token or stop text), (N,).
+        logprobs: of each completion's tokens, (T_n,), under the policy at its temperature, before top-k and its like.
+    """
 
     ids: list[Int[Tensor, " _"]]
     finished: Bool[Tensor, " N"]
+    logprobs: list[Float[Tensor, " _"]]
 
 
-class RoomyLayer(DynamicLayer):
-    """A cache layer with room made in advance: no concatenation a step."""
+class _Writing:
+    """The tokens of N completions as they are written, and which of them still go on."""
 
-    def __init__(self, keys: Tensor, values: Tensor, room: int):
-        super().__init__()
-        rows, heads, length, width = keys.shape
-        self.key_room = keys.new_empty(rows, heads, length + room, width)
-        self.value_room = values.new_empty(rows, heads, length + room, values.shape[-1])
-        self.key_room[:, :, :length] = keys
-        self.value_room[:, :, :length] = values
-        self.filled = length
-        self.is_initialized = True
-        self.dtype, self.device = keys.dtype, keys.device
-        self.keys, self.values = keys, values
+    def __init__(self, model: Model, n: int, decoding: Decoding, device: torch.device):
+        self.processor, self.decoding = model.processor, decoding
+        self.alive = torch.arange(n, device=device)
+        self.tokens = torch.full((n, decoding.max_tokens), self.processor.pad_id, dtype=torch.long, device=device)
+        self.logprobs = torch.zeros(n, decoding.max_tokens, device=device)
+        self.counts = torch.full((n,), decoding.max_tokens, device=device)
+        self.finished = torch.zeros(n, dtype=torch.bool, device=device)
 
-    def update(
-        self, key_states: Tensor, value_states: Tensor, *args: object, **kwargs: object
-    ) -> tuple[Tensor, Tensor]:
-        """Write the new states behind the old ones and hand out views."""
-        start, self.filled = self.filled, self.filled + key_states.shape[2]
-        self.key_room[:, :, start : self.filled] = key_states
-        self.value_room[:, :, start : self.filled] = value_states
-        self.keys, self.values = self.key_room[:, :, : self.filled], self.value_room[:, :, : self.filled]
-        return self.keys, self.values
+    def write(self, step: int, chosen: Tensor, logprobs: Tensor) -> Tensor | None:
+        """Put a token behind each row that is alive.
 
-    def get_seq_length(self) -> int:
-        """Filled positions."""
-        return self.filled
+        Returns:
+            which of the alive rows go on; None for all of them.
+        """
+        alive = self.alive
+        self.tokens[alive, step], self.logprobs[alive, step] = chosen, logprobs.to(self.logprobs.dtype)
+        ended = chosen == self.processor.end_id
+        if self.decoding.stop:
+            ended = ended | self._stopped(step)
+        if not bool(ended.any()):
+            return None
+        self.finished[alive[ended]] = True
+        self.counts[alive[ended]] = step + 1
+        going = (~ended).nonzero()[:, 0]
+        self.alive = alive[going]
+        return going
 
-    def keep(self, rows: Tensor) -> None:
-        """Drop all other rows."""
-        self.key_room, self.value_room = self.key_room[rows], self.value_room[rows]
-        self.keys, self.values = self.key_room[:, :, : self.filled], self.value_room[:, :, : self.filled]
+    def _stopped(self, step: int) -> Tensor:
+        """Which rows now hold a stop text. A token has at least one byte, so so many tokens back are enough."""
+        reach = max(len(text.encode()) for text in self.decoding.stop)
+        tails = self.tokens[self.alive, max(0, step - reach) : step + 1]
+        texts = [self.processor.decode(tail) for tail in tails.cpu()]
+        return torch.tensor([any(s in text for s in self.decoding.stop) for text in texts], device=self.tokens.device)
 
-
-def choose(logits: Float[Tensor, "N V"], temperature: float, uniform: Float[Tensor, " N"]) -> Int[Tensor, " N"]:
-    """One token a row, by the inverse of the cumulative distribution; the likeliest where the temperature is 0."""
-    if temperature == 0:
-        return logits.argmax(-1)
-    cumulative = (logits / temperature).softmax(-1).cumsum(-1)
-    # The sum may end a rounding below 1: scale the draw, so that the last token with any probability is the last taken.
-    return torch.searchsorted(cumulative, (uniform[:, None] * cumulative[:, -1:]), right=True)[:, 0].clamp(
-        max=logits.shape[-1] - 1
-    )
+    def sampled(self) -> Sampled:
+        """What was written."""
+        counts = self.counts.tolist()
+        tokens, logprobs = self.tokens.cpu(), self.logprobs.cpu()
+        rows = range(len(counts))
+        return Sampled(
+            [tokens[n, : counts[n]] for n in rows], self.finished.cpu(), [logprobs[n, : counts[n]] for n in rows]
+        )
 
 
 @torch.no_grad()
@@ -93,57 +122,34 @@ def generate(
 
     Args:
         model: the policy.
-        prompts: P prompts, each computed once.
+        prompts: P prompts.
         rows: for each completion the row of its prompt, (N,).
-        decoding: length and temperature.
+        decoding: length and temperature, and what else shapes the choice.
         generator: draws all noise in advance, so that a row's completion does not depend on when others finish.
     """
-    trunk, head = model.trunk, model.trunk.get_output_embeddings()
-    device = prompts.ids.device
-    n, room = len(rows), decoding.max_tokens
-    noise = torch.rand(n, room, generator=generator).to(device)
-    states, prefix_cache = prefill(trunk, prompts)
-    layers = _expand(prefix_cache, rows, room)
-    cache = Cache(layers=list(layers))
-    mask = torch.cat([prompts.mask.index_select(0, rows), torch.ones(n, room, dtype=torch.bool, device=device)], 1)
-    length, start = prompts.ids.shape[1], prompts.mask.sum(1).index_select(0, rows)
-    states = states.index_select(0, rows)
-    alive = torch.arange(n, device=device)
-    tokens = torch.full((n, room), model.processor.pad_id, dtype=torch.long, device=device)
-    counts = torch.full((n,), room, device=device)
-    finished = torch.zeros(n, dtype=torch.bool, device=device)
-    for step in range(room):
-        logits = suppress(at_least_float32(head(states)), model.suppressed)
-        chosen = choose(logits, decoding.temperature, noise[alive, step])
-        tokens[alive, step] = chosen
-        ended = chosen == model.processor.end_id
-        finished[alive[ended]] = True
-        counts[alive[ended]] = step + 1
-        going = (~ended).nonzero()[:, 0]
-        if not len(going) or step == room - 1:
-            break
-        if len(going) < len(alive):
-            for layer in layers:
-                layer.keep(going)
-            alive, chosen = alive[going], chosen[going]
-            mask, start = mask[going], start[going]
-        out = trunk.base_model(
-            input_ids=chosen[:, None],
-            attention_mask=mask[:, : length + step + 1].long(),
-            position_ids=(start + step)[:, None],
-            past_key_values=cache,
-            use_cache=True,
-        )
-        states = out.last_hidden_state[:, -1]
-    return Sampled([tokens[i, : counts[i]].cpu() for i in range(n)], finished.cpu())
-
-
-def _expand(cache: Cache, rows: Tensor, room: int) -> list[RoomyLayer]:
-    out = []
-    for layer in cache.layers:
-        if not isinstance(layer, DynamicLayer) or layer.keys is None or layer.values is None:
-            raise ValueError(
-                f"the shared prefix needs plain attention caches, but this model has {type(layer).__name__}"
-            )
-        out.append(RoomyLayer(layer.keys.index_select(0, rows), layer.values.index_select(0, rows), room))
-    return out
+    device, room = prompts.ids.device, decoding.max_tokens
+    noise = torch.rand(len(rows), room, generator=generator).to(device)
+    head = language_head(model.trunk, model.suppressed, decoding.temperature)
+    writing = _Writing(model, len(rows), decoding, device)
+    asked = prompts if model.layout == "shared" else select_prompts(prompts, rows)
+    with model.in_role():
+        decoder: Decoder
+        with model.reading(asked):
+            if model.layout == "shared":
+                decoder = SharedDecoder(model.trunk, asked, rows, room)
+            else:
+                decoder = PlainDecoder(model.trunk, asked)
+        for step in range(room):
+            logp = head(decoder.states).log_softmax(-1)
+            shaped = logp
+            if step < decoding.min_tokens:
+                shaped = logp.index_fill(-1, torch.tensor([model.processor.end_id], device=device), -torch.inf)
+            if decoding.temperature == 0:
+                chosen = shaped.argmax(-1)
+            else:
+                chosen = choose(decoding.shape(shaped), noise[writing.alive, step])
+            going = writing.write(step, chosen, logp.gather(-1, chosen[:, None])[:, 0])
+            if not len(writing.alive) or step == room - 1:
+                break
+            decoder.step(chosen if going is None else chosen[going], going)
+    return writing.sampled()

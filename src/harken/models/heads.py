@@ -29,7 +29,7 @@ class ScalarHeads(nn.Module):
 
     def forward(self, states: Float[Tensor, "*B D"]) -> Float[Tensor, "*B K"]:
         """Scores of states."""
-        states = self.norm(states)
+        states = self.norm(states.to(self.first.dtype))
         hidden = torch.tanh(torch.einsum("...d,kdh->...kh", states, self.first) + self.bias)
         out = (hidden * self.second).sum(-1)
         if self.prior is not None:

@@ -1,9 +1,18 @@
 """Any Hugging Face multimodal model, from the hub or a folder, or harken's own. Safetensors only."""
 
 from pathlib import Path
+from typing import Any, Literal
 
 import torch
-from transformers import AutoConfig, AutoModelForMultimodalLM, AutoProcessor
+from transformers import (
+    AutoConfig,
+    AutoModelForCausalLM,
+    AutoModelForMultimodalLM,
+    AutoProcessor,
+    PreTrainedConfig,
+    PreTrainedModel,
+)
+from transformers.models.auto.modeling_auto import MODEL_FOR_MULTIMODAL_LM_MAPPING
 from transformers.utils import logging as transformers_logging
 
 import harken.models.fusion.model
@@ -12,6 +21,16 @@ from harken.data.processor import Processor
 from harken.models.model import Model
 
 transformers_logging.disable_progress_bar()
+
+Dtype = Literal["auto", "float32", "bfloat16"]
+
+
+def weights_dtype(name: Dtype) -> torch.dtype:
+    """The type of weights: `auto` is bfloat16 where a GPU computes in it, and float32 elsewhere."""
+    if name == "auto":
+        fits = torch.cuda.is_available() and torch.cuda.is_bf16_supported()
+        return torch.bfloat16 if fits else torch.float32
+    return torch.bfloat16 if name == "bfloat16" else torch.float32
 
 
 def load_model(path: str | Path, dtype: torch.dtype = torch.float32) -> Model:
@@ -36,8 +55,14 @@ def load_model(path: str | Path, dtype: torch.dtype = torch.float32) -> Model:
     elif str(path).startswith((".", "/", "~", "runs/")) or str(path).count("/") != 1:
         raise FileNotFoundError(f"there is no folder {folder} (a name on the hub looks like owner/name)")
     config = AutoConfig.from_pretrained(path)
-    trunk = AutoModelForMultimodalLM.from_pretrained(path, config=config, dtype=dtype, use_safetensors=True)
+    trunk = _auto_class(config).from_pretrained(path, config=config, dtype=dtype, use_safetensors=True)
+    assert isinstance(trunk, PreTrainedModel)
     model = Model(trunk.eval(), Processor(AutoProcessor.from_pretrained(path)))
     if folder.exists():
         model.load_heads(folder)
     return model.eval()
+
+
+def _auto_class(config: PreTrainedConfig) -> Any:
+    """The multimodal class of an architecture where there is one, else that of a language model."""
+    return AutoModelForMultimodalLM if type(config) in MODEL_FOR_MULTIMODAL_LM_MAPPING else AutoModelForCausalLM

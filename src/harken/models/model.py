@@ -1,6 +1,8 @@
 """A model: trunk, processor and scalar heads. Policy, reference, critic and reward model are roles of it."""
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
@@ -9,11 +11,16 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
-from harken.data.batch import Batch, Outputs
+from harken.data.batch import Batch, Outputs, Prompts, select_prompts
 from harken.data.processor import Processor
+from harken.models.architectures.find import Layout, natural_layout
+from harken.models.attention import use_grouped_attention
+from harken.models.features import Features
 from harken.models.heads import ScalarHeads
-from harken.models.policy import logprobs_and_entropy
-from harken.models.prefix import completion_states
+from harken.models.lora import save_merged, speaking_as
+from harken.models.policy import language_head, logprobs_and_entropy
+from harken.models.prefix import plain_states, shared_states
+from harken.models.recompute import recomputing
 
 HEADS, HEADS_CONFIG = "heads.safetensors", "heads.json"
 
@@ -21,30 +28,50 @@ HEADS, HEADS_CONFIG = "heads.safetensors", "heads.json"
 class Model(nn.Module):
     """A Hugging Face model with the heads that harken puts on it.
 
+    Several models may stand on one trunk: each speaks through its own adapter, or through none.
+
     Attributes:
         trunk: the Hugging Face model with its language head.
         processor: what it reads with.
         heads: scalar heads by role: `value` (one head), `score` (an ensemble).
         temperature: at which its log-probabilities are taken (the one it is sampled with).
+        layout: `shared` computes each prompt once; `plain` once for each completion, where the cache cannot be shared.
+        adapter: the name of the adapter that it speaks through; None for the trunk as it was loaded.
+        features: outputs of frozen encoders, computed before; None to run the encoders each time.
+        recompute: whether the decoder's layers are computed again in the backward pass, which saves their activations.
     """
 
     def __init__(self, trunk: PreTrainedModel, processor: Processor):
         super().__init__()
+        use_grouped_attention(trunk)
         self.trunk = trunk
         self.processor = processor
         self.heads = nn.ModuleDict()
         self.heads_config: dict[str, dict[str, float]] = {}
         self.temperature = 1.0
+        self.layout: Layout = natural_layout(trunk)
+        self.adapter: str | None = None
+        self.features: Features | None = None
+        self.recompute = False
 
     @property
     def width(self) -> int:
         """Width D of the hidden states."""
-        return int(self.trunk.config.get_text_config().hidden_size)
+        return int(self.trunk.config.get_text_config(decoder=True).hidden_size)
 
     @property
     def suppressed(self) -> tuple[int, ...]:
         """Ids that it cannot write: the placeholders of media."""
         return tuple(self.processor.placeholders.values())
+
+    def train(self, mode: bool = True) -> "Model":
+        """As in torch, but the trunk stays as it is used: without dropout, and with no running statistics.
+
+        Log-probabilities in training must be those of sampling, or every ratio between them is noise.
+        """
+        super().train(mode)
+        self.trunk.eval()
+        return self
 
     def add_heads(self, role: str, count: int, seed: int, prior: float = 0.0) -> None:
         """Put `count` new scalar heads on the trunk; heads that the role has already are kept.
@@ -57,7 +84,8 @@ class Model(nn.Module):
             if self.heads_config[role]["count"] != count:
                 raise ValueError(f"the model has {self.heads_config[role]['count']} {role} heads, not {count}")
             return
-        self.heads[role] = ScalarHeads(self.width, count, torch.Generator().manual_seed(seed), prior)
+        made = ScalarHeads(self.width, count, torch.Generator().manual_seed(seed), prior)
+        self.heads[role] = made.to(self.trunk.device)
         self.heads_config[role] = config
 
     def drop_heads(self) -> None:
@@ -65,36 +93,62 @@ class Model(nn.Module):
         self.heads = nn.ModuleDict()
         self.heads_config = {}
 
+    @contextmanager
+    def in_role(self) -> Iterator[None]:
+        """The trunk speaks as this model does: through its adapter or none."""
+        with speaking_as(self.trunk, self.adapter):
+            yield
+
+    @contextmanager
+    def reading(self, prompts: Prompts) -> Iterator[None]:
+        """The trunk reads these prompts' features, where they were computed before, and else their media."""
+        if self.features is None or not prompts.media:
+            yield
+            return
+        with self.features.standing_in(self.trunk, prompts):
+            yield
+
+    def states(self, batch: Batch) -> Float[Tensor, "N T1 D"]:
+        """Hidden states before each token of the completions, and after the last position."""
+        shared = self.layout == "shared"
+        prompts = batch.prompts if shared else select_prompts(batch.prompts, batch.completions.prompt)
+        again = self.recompute and torch.is_grad_enabled()
+        with self.in_role(), self.reading(prompts), recomputing(self.trunk, again, self.in_role):
+            if shared:
+                return shared_states(self.trunk, prompts, batch.completions)
+            return plain_states(self.trunk, prompts, batch.completions)
+
     def forward(self, batch: Batch, needs: frozenset[str]) -> Outputs:
-        """What a loss needs of a batch (see `Outputs`), each prompt computed once.
+        """What a loss needs of a batch (see `Outputs`).
 
         Args:
             batch: prompts and completions.
             needs: names of fields of `Outputs`.
         """
         completions = batch.completions
-        states = completion_states(self.trunk, batch)
-        logprobs = entropy = values = scores = None
+        states = self.states(batch)
+        logprobs = entropy = values = scores = logits = None
+        head = language_head(self.trunk, self.suppressed, self.temperature)
         if needs & {"logprobs", "entropy"}:
             logprobs, entropy = logprobs_and_entropy(
-                states[:, :-1],
-                self.trunk.get_output_embeddings(),
-                completions.ids,
-                completions.mask,
-                self.suppressed,
-                temperature=self.temperature,
-                entropy="entropy" in needs,
+                states[:, :-1], head, completions.ids, completions.mask, entropy="entropy" in needs
             )
+        if "logits" in needs:
+            logits = head(states[:, :-1])
         if "values" in needs:
             values = self.heads["value"](states[:, :-1])[..., 0] * completions.mask
         if "scores" in needs:
             scores = self.heads["score"](last_states(states, batch))
-        return Outputs(logprobs, entropy, values, scores)
+        return Outputs(logprobs, entropy, values, scores, logits)
 
     def save(self, folder: Path) -> None:
-        """Write a Hugging Face folder, and the heads beside it, in safetensors."""
+        """Write a Hugging Face folder, and the heads beside it, in safetensors; an adapter is added to the weights."""
         folder.mkdir(parents=True, exist_ok=True)
-        self.trunk.save_pretrained(folder)
+        save_merged(self.trunk, self.adapter, folder)
+        self.save_processor_and_heads(folder)
+
+    def save_processor_and_heads(self, folder: Path) -> None:
+        """Write what is not the trunk's."""
         self.processor.save(str(folder))
         if self.heads_config:
             save_file({k: v.contiguous() for k, v in self.heads.state_dict().items()}, folder / HEADS)

@@ -1,0 +1,58 @@
+"""Who samples a rollout's completions: the policy in this process, or a server."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
+
+import torch
+from jaxtyping import Int
+from torch import Tensor
+
+from harken.data.batch import collate_prompts
+from harken.data.encoded import EncodedPrompts
+from harken.models.generate import Decoding, Sampled, generate
+from harken.models.model import Model
+from harken.types import Prompt
+
+
+@runtime_checkable
+class Sampler(Protocol):
+    """Completions of prompts by the policy as it is now."""
+
+    def sample(self, prompts: Sequence[Prompt], rows: Int[Tensor, " N"], decoding: Decoding, seed: int) -> Sampled:
+        """N completions.
+
+        Args:
+            prompts: P prompts.
+            rows: for each completion the row of its prompt, (N,).
+            decoding: length, temperature, and what else shapes the choice.
+            seed: of all draws: the same seed and weights give the same completions.
+        """
+        ...
+
+    def refresh(self, policy: Model) -> None:
+        """The policy's weights changed; called before a rollout, never during one."""
+        ...
+
+
+@dataclass
+class LocalSampler:
+    """The policy itself, from the shared prefix.
+
+    Attributes:
+        policy: samples.
+        encoded: prompts as it reads them.
+    """
+
+    policy: Model
+    encoded: EncodedPrompts
+
+    def sample(self, prompts: Sequence[Prompt], rows: Int[Tensor, " N"], decoding: Decoding, seed: int) -> Sampled:
+        """N completions of P prompts, each prompt computed once."""
+        device = next(self.policy.parameters()).device
+        asked = collate_prompts(self.encoded(prompts), self.encoded.processor.pad_id).to(device)
+        generator = torch.Generator().manual_seed(seed)
+        return generate(self.policy, asked, rows.to(device), decoding, generator)
+
+    def refresh(self, policy: Model) -> None:
+        """Nothing to do: it samples with these very weights."""
