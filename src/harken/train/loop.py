@@ -14,7 +14,7 @@ from accelerate import Accelerator
 from torch import Tensor, nn
 
 from harken.algorithms.objective import Objective
-from harken.data.batch import Batch
+from harken.data.batch import Batch, Outputs
 from harken.data.seeds import derive
 from harken.train import checkpoint
 from harken.train.metrics_log import MetricsLog
@@ -39,6 +39,10 @@ class Source(Protocol):
 
     def batches(self, step: int) -> list[Batch]:
         """The batches of one step; the same for the same step and weights, whatever happened before."""
+        ...
+
+    def observe(self, step: int, batch: Batch, outputs: Outputs) -> Mapping[str, float]:
+        """What it has to say of the model's outputs for one of its batches; it may refuse them by an error."""
         ...
 
     def metrics(self) -> Mapping[str, float]:
@@ -152,14 +156,16 @@ def _descend(
     figures: dict[str, float] = {}
     for batch in batches:
         moved = batch.to(accelerator.device)
-        loss = objective.loss(module(moved, objective.needs), moved)
+        outputs = module(moved, objective.needs)
+        loss = objective.loss(outputs, moved)
         if not torch.isfinite(loss.value):
             raise FloatingPointError(
                 f"{how.stage}, step {step}: the loss is {loss.value.item()}; lower the learning rate (now "
                 f"{how.optimizer.rate}, and {how.optimizer.muon_rate} for Muon), or look at this step's data"
             )
         accelerator.backward(loss.value / len(batches))
-        for name, value in {"loss": loss.value.item(), **loss.metrics}.items():
+        seen = source.observe(step, moved, outputs)
+        for name, value in {"loss": loss.value.item(), **loss.metrics, **seen}.items():
             figures[name] = figures.get(name, 0.0) + value / len(batches)
     figures["gradient_norm"] = float(accelerator.clip_grad_norm_(module.parameters(), how.optimizer.max_norm))
     return figures

@@ -8,7 +8,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from harken.algorithms.objective import RLAlgorithm, Rollout
-from harken.data.batch import Batch, collate, collate_prompts, pad_right
+from harken.data.batch import Batch, Outputs, collate, collate_prompts, pad_right
 from harken.data.encoded import EncodedPrompts
 from harken.data.seeds import derive
 from harken.models.generate import Decoding, generate
@@ -16,6 +16,7 @@ from harken.models.model import Model
 from harken.reward.mix import Mix, Mixed
 from harken.reward.model import RewardModel
 from harken.reward.rules import RULES
+from harken.train.sampler import LocalSampler, Sampler
 from harken.train.sources import shuffled, take
 from harken.types import JSON, Completion, Prompt
 
@@ -33,6 +34,9 @@ class RolloutConfig:
         minibatches: parts in which a rollout is learnt from, by prompts.
         decoding: how completions are sampled. The temperature is the policy's own: log-probabilities are taken at it.
         mix: the environment's rewards and people's.
+        accumulate: parts in which a minibatch goes through the model, by prompts, to save memory.
+        max_logprob_difference: in nats; how far a token's log-probability at sampling and at training, with the same
+            weights, may differ before the run stops.
     """
 
     iterations: int = 40
@@ -40,6 +44,8 @@ class RolloutConfig:
     minibatches: int = 2
     decoding: Decoding = field(default_factory=Decoding)
     mix: Mix = field(default_factory=Mix)
+    accumulate: int = 1
+    max_logprob_difference: float = 0.05
 
 
 @dataclass
@@ -84,13 +90,14 @@ class Rollouts:
 
     Attributes:
         policy: samples, and is trained by the loop.
-        reference: what the KL penalty holds to.
+        reference: what the KL penalty holds to; not asked where its weight is 0 for ever.
         scorer: the rewards.
         prompts: what is asked.
         encoded: prompts as the policy reads them.
         algorithm: makes advantages.
         config: sizes.
         seed: of prompts' order and samples.
+        sampler: who samples; the policy itself if None.
     """
 
     policy: Model
@@ -101,6 +108,7 @@ class Rollouts:
     algorithm: RLAlgorithm
     config: RolloutConfig
     seed: int
+    sampler: Sampler | None = None
 
     def __post_init__(self) -> None:
         if not self.prompts:
@@ -128,7 +136,8 @@ class Rollouts:
         indices = self._pending["prompt_index"].tolist()
         order = shuffled(len(indices), self.seed, "minibatches", iteration, epoch)
         mine = sorted(order[part :: self.config.minibatches])
-        return [self._minibatch(indices, mine)]
+        size = -(-len(mine) // self.config.accumulate)
+        return [self._minibatch(indices, mine[start : start + size]) for start in range(0, len(mine), size)]
 
     def _minibatch(self, indices: list[int], mine: list[int]) -> Batch:
         place = {row: i for i, row in enumerate(mine)}
@@ -155,30 +164,32 @@ class Rollouts:
         prompts = [self.prompts[i] for i in indices]
         encoded = self.encoded(prompts)
         rows = torch.arange(len(prompts)).repeat_interleave(algorithm.group)
-        generator = torch.Generator().manual_seed(derive(self.seed, "rollout", iteration))
         self.policy.eval()
-        device = next(self.policy.parameters()).device
-        asked = collate_prompts(encoded, processor.pad_id).to(device)
-        sampled = generate(self.policy, asked, rows.to(device), config.decoding, generator)
+        self._sampler.refresh(self.policy)
+        sampled = self._sampler.sample(prompts, rows, config.decoding, derive(self.seed, "rollout", iteration))
         completions = [
             Completion(f"{iteration}.{n}", prompts[row].id, processor.decode(ids), "policy", bool(done))
             for n, (row, ids, done) in enumerate(zip(rows.tolist(), sampled.ids, sampled.finished, strict=True))
         ]
-        batch = collate(encoded, sampled.ids, rows.tolist(), processor.pad_id).to(device)
-        needs = frozenset({"logprobs", "values"} & (algorithm.needs | {"logprobs"}))
-        new = self.policy(batch, needs)
-        old = self.reference(batch, frozenset({"logprobs"}))
+        batch = collate(encoded, sampled.ids, rows.tolist(), processor.pad_id).to(self.policy.trunk.device)
+        # The sampler's log-probabilities are the policy's: it is asked again only for values.
+        logprobs = pad_right(sampled.logprobs, 0.0)
+        values = self.policy(batch, frozenset({"values"})).values if "values" in algorithm.needs else None
+        reference = logprobs
+        if self._holds:
+            held = self.reference(batch, frozenset({"logprobs"})).logprobs
+            assert held is not None
+            reference = held.float().cpu()
         self.policy.train()
         mixed = self.scorer(prompts, completions, rows.tolist(), iteration / max(1, config.iterations - 1))
         mask = batch.completions.mask.cpu()
-        logprobs, reference = new.logprobs.cpu(), old.logprobs.cpu()
         rollout = Rollout(
             prompt=rows,
             mask=mask,
             logprobs=logprobs,
             reference_logprobs=reference,
             scores=mixed.total,
-            values=torch.zeros_like(logprobs) if new.values is None else new.values.cpu(),
+            values=torch.zeros_like(logprobs) if values is None else values.float().cpu(),
             finished=sampled.finished,
             kl_coefficient=self.kl_coefficient,
         )
@@ -194,8 +205,38 @@ class Rollouts:
             "row": rows,
             "ids": pad_right(sampled.ids, processor.pad_id),
             "length": mask.sum(1),
-            **{f"label.{name}": tensor.detach().cpu() for name, tensor in labels.items()},
+            "label.sampled_logprobs": logprobs,
+            # Cloned: a checkpoint stores no tensor under two names.
+            **{f"label.{name}": tensor.detach().cpu().clone() for name, tensor in labels.items()},
         }
+
+    @property
+    def _sampler(self) -> Sampler:
+        return self.sampler or LocalSampler(self.policy, self.encoded)
+
+    @property
+    def _holds(self) -> bool:
+        return self.algorithm.kl.initial > 0
+
+    def observe(self, step: int, batch: Batch, outputs: Outputs) -> dict[str, float]:
+        """How far log-probabilities at sampling and at training differ, in nats a token.
+
+        Raises:
+            FloatingPointError: if they differ by more than `max_logprob_difference` while the weights are those that
+                sampled.
+        """
+        if outputs.logprobs is None:
+            return {}
+        apart = (outputs.logprobs.detach() - batch.labels["sampled_logprobs"]).abs() * batch.completions.mask
+        largest = float(apart.max())
+        bound = self.config.max_logprob_difference
+        if step % self._steps_each == 0 and largest > bound:
+            raise FloatingPointError(
+                f"step {step}: a token's log-probability was {largest:.2g} nats off what it was sampled with, and "
+                f"{bound} are allowed; `harken doctor` finds out whether training and sampling agree on this model. In "
+                "half precision, or with a server that samples, raise align.rollout.max_logprob_difference"
+            )
+        return {"logprob_difference": largest}
 
     def _figure(self, rollout: Rollout, mixed: Mixed) -> None:
         kl = float((rollout.logprobs - rollout.reference_logprobs).sum(1).mean())

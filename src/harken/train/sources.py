@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from harken.data.batch import Batch, collate
+from harken.data.batch import Batch, Outputs, collate
 from harken.data.encoded import EncodedPrompts
 from harken.data.seeds import derive
 from harken.types import JSON, Completion, Prompt
@@ -33,6 +33,10 @@ def take(count: int, size: int, step: int, seed: int, name: str) -> list[int]:
 
 class Stateless:
     """A source that remembers nothing between steps."""
+
+    def observe(self, step: int, batch: Batch, outputs: Outputs) -> Mapping[str, float]:
+        """Nothing to say."""
+        return {}
 
     def metrics(self) -> Mapping[str, float]:
         """None of its own."""
