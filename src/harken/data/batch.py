@@ -41,7 +41,7 @@ def media_key(media: Mapping[str, Tensor]) -> str:
     out = hashlib.sha256()
     for name, tensor in sorted(media.items()):
         out.update(f"{name} {tuple(tensor.shape)} {tensor.dtype}".encode())
-        out.update(tensor.contiguous().view(torch.uint8).numpy().tobytes())
+        out.update(tensor.reshape(-1).contiguous().view(torch.uint8).numpy().data)
     return out.hexdigest()[:32]
 
 

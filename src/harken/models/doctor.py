@@ -18,6 +18,7 @@ from harken.data.batch import Batch, EncodedPrompt, collate, collate_prompts
 from harken.data.blobs import Blobs
 from harken.data.media.audio import encode_wav
 from harken.data.media.image import encode_png
+from harken.data.processor import IntegrityError
 from harken.models.architectures.find import Layout
 from harken.models.generate import Decoding, generate
 from harken.models.load import load_model
@@ -28,6 +29,8 @@ Verdict = Literal["ok", "failed", "plain", "absent"]
 LOGPROBS = frozenset({"logprobs"})
 BOUND, RELATIVE = 1e-4, 1e-3
 """How far log-probabilities (in nats) and gradients (relative to their norm) may differ in float32."""
+GRADIENTS = 24
+"""How many weights' gradients are compared, from all over the model."""
 COARSE = 100.0
 """How many times as far in bfloat16."""
 
@@ -175,7 +178,8 @@ def placeholders_are_counted(patient: Patient) -> list[Finding]:
 
 def shared_prefix_is_exact(patient: Patient) -> Finding:
     """Log-probabilities and gradients of the shared prefix are those of full rows; else the plain layout is chosen."""
-    parameters = [p for p in patient.model.trunk.parameters() if p.requires_grad][:400]
+    trained = [p for p in patient.model.trunk.parameters() if p.requires_grad]
+    parameters = trained[:: max(1, len(trained) // GRADIENTS)]
     try:
         shared = patient.logprobs("shared")
         plain = patient.logprobs("plain")
@@ -312,3 +316,34 @@ def examine(model: Model) -> list[Finding]:
         saving_keeps_bits(patient),
         template_fits_mask(patient),
     ]
+
+
+def first_step(model: Model, encoded: Sequence[EncodedPrompt]) -> list[Finding]:
+    """The part of the examination that each training begins with, on its own prompts.
+
+    One prompt of each mixture of media is read with and without them, and in both layouts; the plain layout is chosen
+    where the shared prefix is not exact.
+
+    Args:
+        model: what is going to be trained.
+        encoded: some of its prompts.
+
+    Raises:
+        IntegrityError: if a medium does not change what the model says.
+    """
+    mixtures = {tuple(sorted(name for name, count in e.placeholders.items() if count)): e for e in encoded}
+    chosen = list(mixtures.values())
+    words = model.processor.encode_completion(Completion("first", "first", "a few words", "doctor"))
+    rows = [row for row in range(len(chosen)) for _ in range(2)]
+    patient = Patient(model, chosen, [words[: 1 + n % 2 * len(words)] for n in range(len(rows))], rows)
+    kept, model.features = model.features, None
+    try:
+        findings = media_change_answers(patient)
+        if model.layout == "shared":
+            findings.append(shared_prefix_is_exact(patient))
+    finally:
+        model.features = kept
+    for finding in findings:
+        if finding.verdict == "failed":
+            raise IntegrityError(f"{finding.check}: no ({finding.figure}); {finding.advice}")
+    return findings

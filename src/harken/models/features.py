@@ -53,7 +53,7 @@ def encoder_hash(trunk: PreTrainedModel) -> str:
     out = hashlib.sha256()
     for name, parameter in sorted(encoder_parameters(trunk).items()):
         out.update(name.encode())
-        out.update(parameter.detach().cpu().contiguous().view(torch.uint8).numpy().tobytes())
+        out.update(parameter.detach().cpu().reshape(-1).contiguous().view(torch.uint8).numpy().data)
     return out.hexdigest()[:32]
 
 
@@ -71,13 +71,22 @@ class Features:
     def __init__(self, trunk: PreTrainedModel, folder: Path):
         if not are_frozen(trunk):
             raise ValueError("features are kept for frozen encoders only, and an encoder of this model is trained")
-        self.methods = {m: name for m, name in METHODS.items() if hasattr(trunk.base_model, name)}
+        self.methods = _methods(trunk)
         if not self.methods:
             raise ValueError(f"{type(trunk).__name__} has no encoders whose outputs can be kept")
         self.folder = folder / encoder_hash(trunk)
         self._files: list[Any] = []
         self._where: dict[str, Any] = {}
         self._open()
+
+    @staticmethod
+    def fits(trunk: PreTrainedModel) -> bool:
+        """Whether harken can stand in for the encoders of this model."""
+        return bool(_methods(trunk))
+
+    def __deepcopy__(self, memo: object) -> "Features":
+        """A copy of a model reads the same files."""
+        return self
 
     def _open(self) -> None:
         for path in sorted(self.folder.glob("*.safetensors"))[len(self._files) :]:
@@ -173,6 +182,11 @@ class Features:
             return _unflat(flat)
 
         return call
+
+
+def _methods(trunk: PreTrainedModel) -> dict[str, str]:
+    # Hugging Face's names; a family without them runs its encoders each time.
+    return {modality: name for modality, name in METHODS.items() if hasattr(trunk.base_model, name)}
 
 
 def _names(where: dict[str, Any], start: str) -> list[str]:

@@ -4,6 +4,7 @@ The policy speaks through its adapter, the reference through none, a reward mode
 also decide what is trained; here a role only speaks, and who trains says so once.
 """
 
+import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -46,6 +47,22 @@ def tuned_layers(trunk: PreTrainedModel) -> list[LoraLayer]:
 def adapters_of(trunk: PreTrainedModel) -> set[str]:
     """Names of the adapters on a trunk."""
     return {name for layer in tuned_layers(trunk) for name in layer.lora_A}
+
+
+def free_name(trunk: PreTrainedModel, role: str) -> str:
+    """A name for one more adapter of a role."""
+    taken = adapters_of(trunk)
+    return next(name for n in range(len(taken) + 1) if (name := f"{role}{n or ''}") not in taken)
+
+
+def weights_hash(trunk: PreTrainedModel) -> str:
+    """SHA-256 of a trunk's own weights, whatever adapters it has."""
+    out = hashlib.sha256()
+    own = {n.replace(".base_layer.", "."): t for n, t in trunk.named_parameters() if ".lora_" not in n}
+    for name, tensor in sorted(own.items()):
+        out.update(name.encode())
+        out.update(tensor.detach().cpu().reshape(-1).contiguous().view(torch.uint8).numpy().data)
+    return out.hexdigest()[:32]
 
 
 @contextmanager
@@ -94,13 +111,13 @@ def add_adapter(trunk: PreTrainedModel, name: str, config: AdapterConfig, seed: 
     """
     if name in adapters_of(trunk):
         raise ValueError(f"the model has an adapter {name!r} already")
-    trained = [p for p in trunk.parameters() if p.requires_grad and tuned_layers(trunk)]
+    others = {id(p): p.requires_grad for p in trunk.parameters()} if tuned_layers(trunk) else {}
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         made = LoraConfig(r=config.rank, lora_alpha=config.alpha, target_modules=_targets(trunk, config))  # type: ignore[arg-type]
         inject_adapter_in_model(made, trunk, name)
-    for parameter in trained:  # those of adapters that were there before
-        parameter.requires_grad_(True)
+    for parameter in trunk.parameters():  # those of adapters that were there before stay as they were
+        parameter.requires_grad_(others.get(id(parameter), parameter.requires_grad))
 
 
 def train_adapter(trunk: PreTrainedModel, name: str | None) -> None:

@@ -93,6 +93,13 @@ class Model(nn.Module):
         self.heads = nn.ModuleDict()
         self.heads_config = {}
 
+    def beside(self, adapter: str | None) -> "Model":
+        """Another model on the same trunk, without heads, that speaks through an adapter of it or through none."""
+        other = Model(self.trunk, self.processor)
+        other.adapter, other.temperature = adapter, self.temperature
+        other.layout, other.features, other.recompute = self.layout, self.features, self.recompute
+        return other
+
     @contextmanager
     def in_role(self) -> Iterator[None]:
         """The trunk speaks as this model does: through its adapter or none."""

@@ -8,8 +8,8 @@ from harken.data.seeds import derive
 from harken.feedback.annotators.annotator import Annotator
 from harken.feedback.annotators.human import HumanAnnotator
 from harken.feedback.store import FeedbackStore
-from harken.models.load import load_model
 from harken.pipeline.artefact import write_text
+from harken.pipeline.roles import load_as
 from harken.pipeline.run import Run, RunError
 from harken.pipeline.teach import Work
 from harken.pipeline.verbs import ask
@@ -23,7 +23,7 @@ def completions_work(round_: int, policy: str) -> Work:
 
     def work(run: Run, key: str) -> None:
         config, stage = run.recipe.completions, f"rounds/{round_}/completions"
-        model = load_model(run.folder / policy)
+        model = load_as(run.folder / policy, run.recipe.model)
         prompts = run.world.prompts[: config.prompts]
         name = f"{run.recipe.name}/round-{round_}/{policy.rsplit('/', maxsplit=1)[-1]}"
         made = sample_completions(

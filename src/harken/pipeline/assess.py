@@ -23,11 +23,12 @@ from harken.evaluate.metrics.kl import SequenceKL, sequence_kl
 from harken.evaluate.metrics.reward_accuracy import annotator_ceiling, choices_by_score, reward_accuracy
 from harken.evaluate.metrics.rouge import rouge_l
 from harken.evaluate.metrics.win_rate import win_rate
-from harken.models.load import load_model
+from harken.models.load import weights_dtype
 from harken.models.model import Model
 from harken.pipeline.artefact import write_text
 from harken.pipeline.ask import write_completions
 from harken.pipeline.recipe import EvaluationConfig
+from harken.pipeline.roles import load_as
 from harken.pipeline.run import Run
 from harken.pipeline.teach import Work, is_held_out
 from harken.pipeline.verbs import Feedback, read_run_feedback
@@ -48,9 +49,9 @@ def evaluation_work(round_: int, arms: tuple[str, ...]) -> Work:
     def work(run: Run, key: str) -> None:
         here, stage = f"rounds/{round_}", f"rounds/{round_}/evaluation"
         total = 2 + len(arms)
-        reward = load_reward_model(run.folder / here / "reward")
-        models = {"sft": load_model(run.folder / "sft")}
-        models |= {arm: load_model(run.folder / here / arm) for arm in arms}
+        reward = load_reward_model(run.folder / here / "reward", dtype=weights_dtype(run.recipe.model.dtype))
+        models = {"sft": load_as(run.folder / "sft", run.recipe.model)}
+        models |= {arm: load_as(run.folder / here / arm, run.recipe.model) for arm in arms}
         answers: dict[str, list[Completion]] = {}
         for done, (name, model) in enumerate(models.items()):
             answers[name] = _answer(run, model, name)

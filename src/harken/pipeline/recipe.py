@@ -16,6 +16,8 @@ import harken.algorithms
 from harken.algorithms.objective import RLAlgorithm
 from harken.models.fusion.build import FamilyConfig
 from harken.models.generate import Decoding
+from harken.models.load import Dtype
+from harken.models.lora import AdapterConfig
 from harken.reward.model import RewardModelConfig
 from harken.train.optimizers import OptimizerConfig
 from harken.train.rollout import RolloutConfig
@@ -61,10 +63,17 @@ class ModelConfig:
     Attributes:
         path: a folder or a name on the hub; a new model of the family if none is given.
         family: the sizes of a new model.
+        dtype: of the weights; `auto` is bfloat16 on a GPU that computes in it, float32 elsewhere.
+        freeze_encoders: leave the encoders of pictures and sounds as they are; what they make of each medium is then
+            computed once, kept on disk, and read by every role in every epoch.
+        recompute: compute the decoder's layers again in the backward pass; less memory, a third more time.
     """
 
     path: str | None = None
     family: FamilyConfig = field(default_factory=FamilyConfig)
+    dtype: Dtype = "auto"
+    freeze_encoders: bool = False
+    recompute: bool = False
 
 
 @dataclass(frozen=True)
@@ -74,10 +83,12 @@ class SftConfig:
     Attributes:
         data: how much.
         optimizer: how weights move.
+        adapter: train a low-rank adapter and not the weights; it is added to them in the end.
     """
 
     data: DemonstrationsConfig = field(default_factory=DemonstrationsConfig)
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
+    adapter: AdapterConfig | None = None
 
 
 @dataclass(frozen=True)
@@ -128,6 +139,7 @@ class RewardConfig:
         batch: statements a step.
         weights: how much each kind of feedback counts.
         optimizer: how weights move.
+        adapter: train a low-rank adapter on the policy's own weights, which stay as they are.
     """
 
     model: RewardModelConfig = field(default_factory=RewardModelConfig)
@@ -137,6 +149,7 @@ class RewardConfig:
         default_factory=lambda: {"comparison": 1.0, "ranking": 1.0, "rating": 0.5, "edit": 1.0}
     )
     optimizer: OptimizerConfig = field(default_factory=lambda: OptimizerConfig(rate=1e-3, muon_rate=1e-3))
+    adapter: AdapterConfig | None = None
 
 
 @dataclass(frozen=True)
@@ -147,11 +160,13 @@ class AlignConfig:
         rollout: how much, and the mix of rewards.
         optimizer: how weights move.
         human_only: whether a second policy is trained without the environment's rewards, for the report.
+        adapter: train a low-rank adapter: policy with it, reference without it, on one copy of the weights.
     """
 
     rollout: RolloutConfig = field(default_factory=RolloutConfig)
     optimizer: OptimizerConfig = field(default_factory=lambda: OptimizerConfig(rate=5e-4, muon_rate=5e-4))
     human_only: bool = True
+    adapter: AdapterConfig | None = None
 
 
 @dataclass(frozen=True)

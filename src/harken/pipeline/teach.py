@@ -9,10 +9,11 @@ from harken.data.encoded import EncodedPrompts
 from harken.data.processor import Processor
 from harken.data.seeds import derive
 from harken.models.fusion.build import build
-from harken.models.load import load_model
+from harken.models.load import weights_dtype
 from harken.models.model import Model
 from harken.pipeline.artefact import fresh_folder, write_text
 from harken.pipeline.recipe import Recipe
+from harken.pipeline.roles import as_configured, in_training, load_as, prepare
 from harken.pipeline.run import Run
 from harken.pipeline.verbs import Feedback, Workplace, fine_tune_with_rl, read_run_feedback, train_reward_model
 from harken.reward.model import load_reward_model
@@ -44,16 +45,18 @@ def start_model(run: Run) -> Model:
     """The model that the recipe begins with."""
     recipe = run.recipe
     if recipe.model.path is not None:
-        return load_model(recipe.model.path)
+        return load_as(recipe.model.path, recipe.model)
     trunk, processor = build(recipe.model.family, run.world.corpus, derive(recipe.seed, "model"))
-    return Model(trunk, Processor(processor))
+    return as_configured(Model(trunk, Processor(processor)), recipe.model)
 
 
 def sft(run: Run, key: str) -> None:
     """Supervised training on demonstrations; without any, the model as it is."""
     model, config, at = start_model(run), run.recipe.sft, workplace(run, "sft", key)
     if run.world.demonstrations and at.folder is not None:
+        model = in_training(model, "policy", config.adapter, derive(at.seed, "adapter")) if config.adapter else model
         encoded = EncodedPrompts(model.processor, run.blobs)
+        prepare(model, [prompt for prompt, _ in run.world.demonstrations], encoded)
         source = Demonstrations(run.world.demonstrations, encoded, config.data, run.recipe.seed)
         fit(
             model,
@@ -78,7 +81,7 @@ def reward_work(round_: int, policy: str) -> Work:
         said = read_run_feedback(run.folder)
         learnt = tuple(a for a in said.answers if not is_held_out(a.feedback.prompt_id, run.recipe))
         reward = train_reward_model(
-            load_model(run.folder / policy),
+            load_as(run.folder / policy, run.recipe.model),
             Feedback(said.prompts, said.completions, learnt),
             config=run.recipe.reward,
             at=workplace(run, stage, key),
@@ -98,13 +101,17 @@ def align_work(round_: int, policy: str, human_only: bool) -> Work:
         if human_only:
             mix = replace(config.rollout.mix, environment={})
             config = replace(config, rollout=replace(config.rollout, mix=mix))
+        begun = load_as(run.folder / policy, run.recipe.model)
+        dtype = weights_dtype(run.recipe.model.dtype)
+        # With an adapter the policy it began as is the reference: one copy of the weights.
+        reference = None if config.adapter else load_as(run.folder / "sft", run.recipe.model)
         model = fine_tune_with_rl(
-            load_model(run.folder / policy),
-            load_reward_model(run.folder / f"rounds/{round_}/reward"),
+            begun,
+            load_reward_model(run.folder / f"rounds/{round_}/reward", begun if config.adapter else None, dtype),
             run.world.prompts,
             algorithm=run.recipe.rl_algorithm(),
             config=config,
-            reference=load_model(run.folder / "sft"),
+            reference=reference,
             at=workplace(run, stage, key),
         )
         with fresh_folder(run.folder / stage) as folder:

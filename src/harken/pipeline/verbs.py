@@ -19,9 +19,10 @@ from harken.feedback.annotators.human import HumanAnnotator
 from harken.feedback.collect import collect
 from harken.feedback.queue import plan_questions
 from harken.feedback.store import FeedbackStore
-from harken.models.load import load_model
+from harken.models.load import Dtype, load_model, weights_dtype
 from harken.models.model import Model
 from harken.pipeline.recipe import AlignConfig, CompletionsConfig, FeedbackConfig, RewardConfig, make_algorithm
+from harken.pipeline.roles import in_training, prepare
 from harken.reward.mix import Mix
 from harken.reward.model import RewardModel
 from harken.reward.objective import FeedbackObjective
@@ -84,16 +85,17 @@ def read_run_feedback(folder: Path) -> Feedback:
         return read_feedback(store)
 
 
-def load_pretrained_model(path: str | Path) -> Model:
+def load_pretrained_model(path: str | Path, dtype: Dtype = "auto") -> Model:
     """A multimodal model with its processor: a folder, or a name on the Hugging Face hub.
 
-    The folders `sft/`, `reward/` and `aligned/` of a run can all be given.
+    The folders `sft/`, `reward/` and `aligned/` of a run can all be given. Weights are bfloat16 on a GPU that computes
+    in it, and float32 elsewhere, unless `dtype` says otherwise.
 
     Raises:
         FileNotFoundError: if there is no such folder.
         ValueError: if its weights are not in safetensors, or it has no chat template.
     """
-    return load_model(path)
+    return load_model(path, weights_dtype(dtype))
 
 
 def _prompts(prompts: Prompts, blobs: Blobs) -> list[Prompt]:
@@ -198,13 +200,14 @@ def train_reward_model(
         ValueError: if nothing was said.
     """
     config, at = config or RewardConfig(), at or Workplace(stage="reward")
-    trunk = copy.deepcopy(model)
+    trunk = in_training(model, "reward", config.adapter, derive(at.seed, "adapter"))
     trunk.drop_heads()
     encoded = EncodedPrompts(trunk.processor, at.blobs)
     prompts = {prompt.id: prompt for prompt in feedback.prompts}
     completions = {completion.id: completion for completion in feedback.completions}
     annotators = sorted({answer.annotator for answer in feedback.answers})
     reward = RewardModel(trunk, annotators, config.model, at.seed)
+    prepare(trunk, feedback.prompts, encoded)
     source = Statements(
         feedback.answers, prompts, completions, encoded, reward.wording, config, at.seed, config.model.heads
     )
@@ -234,7 +237,7 @@ def fine_tune_with_rl(
         prompts: a JSONL file, or prompts, to practise on.
         algorithm: a file of `harken/algorithms` by name, or an algorithm with its settings.
         config: how much; the environment's rules are in `config.rollout.mix` (none if not said).
-        reference: what the KL penalty holds to; `model` if not said.
+        reference: what the KL penalty holds to; `model` if not said (with an adapter: the same weights without it).
         at: where to work, and the seed.
 
     Returns:
@@ -250,10 +253,12 @@ def fine_tune_with_rl(
         raise ValueError("nothing rewards: give a reward model, or rules in config.rollout.mix.environment")
     made = make_algorithm({"name": algorithm}) if isinstance(algorithm, str) else algorithm
     asked = _prompts(prompts, at.blobs)
-    policy, held = copy.deepcopy(model), copy.deepcopy(reference or model)
+    policy = in_training(model, "policy", config.adapter, derive(at.seed, "adapter"))
+    held = reference or (copy.deepcopy(model) if config.adapter is None else model.beside(model.adapter))
     if "values" in made.needs:
         policy.add_heads("value", 1, derive(at.seed, "value head"))
     policy.temperature = held.temperature = rollout.decoding.temperature
+    held.features = policy.features if held.trunk is policy.trunk else held.features
     for module in (held, reward_model):
         if module is not None:
             module.eval()
@@ -261,6 +266,7 @@ def fine_tune_with_rl(
         rollout.mix, reward_model, EncodedPrompts(reward_model.model.processor, at.blobs) if reward_model else None
     )
     encoded = EncodedPrompts(policy.processor, at.blobs)
+    prepare(policy, asked, encoded)
     source = Rollouts(policy, held, scorer, asked, encoded, made, rollout, at.seed)
     _fit(policy, source, made, config.optimizer, at)
     return policy.eval()

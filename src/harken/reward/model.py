@@ -15,10 +15,12 @@ from harken.data.batch import Batch, EncodedPrompt, Outputs, collate
 from harken.data.encoded import EncodedPrompts
 from harken.data.seeds import derive
 from harken.models.load import load_model
+from harken.models.lora import free_name, load_adapter, save_adapter, weights_hash
 from harken.models.model import Model
 from harken.types import Completion, Prompt
 
 PARAMETERS, CONFIG = "reward.safetensors", "reward.json"
+ADAPTER, BELOW = "adapter", "below.sha256"
 
 
 @dataclass(frozen=True)
@@ -162,8 +164,15 @@ class RewardModel(nn.Module):
                 return scores.mean(-1)
 
     def save(self, folder: Path) -> None:
-        """Write a model's folder with the reward model's own parameters beside the weights."""
+        """Write a model's folder with the reward model's own parameters beside the weights.
+
+        One with an adapter is written twice: whole, so that the folder stands alone, and as the adapter, for whoever
+        has the weights below it in memory already.
+        """
         self.model.save(folder)
+        if self.model.adapter is not None:
+            save_adapter(self.model.trunk, self.model.adapter, folder / ADAPTER)
+            (folder / ADAPTER / BELOW).write_text(weights_hash(self.model.trunk) + "\n")
         own = {f"wording.{k}": v.contiguous() for k, v in self.wording.state_dict().items()}
         save_file({**own, "centre": self.centre, "spread": self.spread}, folder / PARAMETERS)
         made = {**asdict(self.config), "annotators": list(self.wording.annotators)}
@@ -175,8 +184,13 @@ def is_reward_folder(folder: Path) -> bool:
     return (folder / CONFIG).exists()
 
 
-def load_reward_model(folder: Path) -> RewardModel:
+def load_reward_model(folder: Path, beside: Model | None = None, dtype: torch.dtype = torch.float32) -> RewardModel:
     """Read what `RewardModel.save` wrote.
+
+    Args:
+        folder: where it lies.
+        beside: a model whose weights may be those below the reward model's adapter; then there is one copy of them.
+        dtype: of the weights, where they are loaded.
 
     Raises:
         FileNotFoundError: if the folder holds no reward model.
@@ -185,7 +199,15 @@ def load_reward_model(folder: Path) -> RewardModel:
         raise FileNotFoundError(f"{folder} holds no reward model ({CONFIG} is missing); `harken reward` trains one")
     made = json.loads((folder / CONFIG).read_text())
     annotators = made.pop("annotators")
-    reward = RewardModel(load_model(folder), annotators, RewardModelConfig(**made))
+    below = folder / ADAPTER / BELOW
+    if beside is not None and below.exists() and below.read_text().strip() == weights_hash(beside.trunk):
+        name = free_name(beside.trunk, "reward")
+        load_adapter(beside.trunk, name, folder / ADAPTER)
+        model = beside.beside(name)
+        model.load_heads(folder)
+    else:
+        model = load_model(folder, dtype)
+    reward = RewardModel(model, annotators, RewardModelConfig(**made))
     tensors = load_file(folder / PARAMETERS)
     reward.centre.copy_(tensors.pop("centre"))
     reward.spread.copy_(tensors.pop("spread"))
