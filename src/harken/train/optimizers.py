@@ -37,7 +37,8 @@ def build_optimizers(module: nn.Module, config: OptimizerConfig) -> list[torch.o
     rest: list[nn.Parameter] = []
     for name, parameter in module.named_parameters():
         if parameter.requires_grad:
-            in_layer = parameter.dim() == 2 and ".layers." in f".{name}"
+            # Muon is for whole matrices; an adapter's thin factors are AdamW's.
+            in_layer = parameter.dim() == 2 and ".layers." in f".{name}" and ".lora_" not in name
             (matrices if in_layer and config.muon_rate > 0 else rest).append(parameter)
     optimizers: list[torch.optim.Optimizer] = []
     if matrices:

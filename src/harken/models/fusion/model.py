@@ -5,7 +5,7 @@ from typing import Any
 from torch import Tensor, nn
 from transformers import AutoConfig, AutoModel, AutoModelForMultimodalLM, PreTrainedModel
 from transformers.generation import GenerationMixin
-from transformers.modeling_outputs import BaseModelOutputWithPast, CausalLMOutputWithPast
+from transformers.modeling_outputs import BaseModelOutputWithPast, BaseModelOutputWithPooling, CausalLMOutputWithPast
 
 from harken.models.fusion.config import AudioEncoderConfig, FusionConfig, ImageEncoderConfig
 from harken.models.fusion.encoders.audio import AudioEncoder
@@ -49,6 +49,21 @@ class FusionModel(FusionPreTrainedModel):
         """Replace the token embeddings."""
         self.language_model.set_input_embeddings(value)
 
+    def get_image_features(self, pixel_values: Tensor, **kwargs: Any) -> BaseModelOutputWithPooling:
+        """Features of pictures (pictures, C, H, W), as rows of the decoder's width in `pooler_output`, (M, D)."""
+        if self.image_encoder is None:
+            raise ValueError("this model has no image encoder, but the prompts have pictures")
+        return BaseModelOutputWithPooling(pooler_output=self.image_encoder(pixel_values).flatten(0, 1))
+
+    def get_audio_features(
+        self, input_features: Tensor, feature_lengths: Tensor, **kwargs: Any
+    ) -> BaseModelOutputWithPooling:
+        """Features of sounds (clips, F, frames), as rows of the decoder's width in `pooler_output`, (M, D)."""
+        if self.audio_encoder is None:
+            raise ValueError("this model has no audio encoder, but the prompts have sounds")
+        states, real = self.audio_encoder(input_features, feature_lengths)
+        return BaseModelOutputWithPooling(pooler_output=states[real])
+
     def _embed(
         self,
         input_ids: Tensor,
@@ -57,20 +72,15 @@ class FusionModel(FusionPreTrainedModel):
         feature_lengths: Tensor | None,
     ) -> Tensor:
         embeds = self.get_input_embeddings()(input_ids)
-        none = embeds.new_zeros(0, embeds.shape[-1])
+        none: Tensor = embeds.new_zeros(0, embeds.shape[-1])
+        pictures: Any = none if pixel_values is None else self.get_image_features(pixel_values).pooler_output
         if self.image_encoder is not None and self.config.image_token_id is not None:
-            features = none if pixel_values is None else self.image_encoder(pixel_values).flatten(0, 1)
-            embeds = join(embeds, input_ids, self.config.image_token_id, features, "image")
-        elif pixel_values is not None:
-            raise ValueError("this model has no image encoder, but the prompts have pictures")
+            embeds = join(embeds, input_ids, self.config.image_token_id, pictures, "image")
+        sounds: Any = none
+        if input_features is not None and feature_lengths is not None:
+            sounds = self.get_audio_features(input_features, feature_lengths).pooler_output
         if self.audio_encoder is not None and self.config.audio_token_id is not None:
-            features = none
-            if input_features is not None and feature_lengths is not None:
-                states, real = self.audio_encoder(input_features, feature_lengths)
-                features = states[real]
-            embeds = join(embeds, input_ids, self.config.audio_token_id, features, "audio")
-        elif input_features is not None:
-            raise ValueError("this model has no audio encoder, but the prompts have sounds")
+            embeds = join(embeds, input_ids, self.config.audio_token_id, sounds, "audio")
         return embeds
 
     def forward(  # noqa: PLR0913, PLR0917  (transformers reads the names from the signature)
