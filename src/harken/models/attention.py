@@ -102,7 +102,7 @@ def grouped_attention(
     value: Spread,
     mask: Bool[Tensor, "M 1 S L"] | None,
     scaling: float,
-) -> Float[Tensor, "N S H D"]:
+) -> Float[Tensor, "N S H E"]:
     """Attention of rows to their prompts and to themselves.
 
     Args:
@@ -126,7 +126,8 @@ def grouped_attention(
     weights = scores.softmax(-1, dtype=torch.promote_types(scores.dtype, torch.float32)).to(query.dtype)
     from_past = torch.bmm(_by_prompt(weights[..., :past], groups, shared), value.past.flatten(0, 1))
     from_own = torch.bmm(weights[..., past:].reshape(n * shared, each * length, -1), value.own.flatten(0, 1))
-    out = _by_row(from_past, groups, (heads, length, width)) + from_own.view(n, heads, length, width)
+    shape = (heads, length, value.past.shape[3])
+    out = _by_row(from_past, groups, shape) + from_own.view(n, *shape)
     return out.transpose(1, 2).contiguous()
 
 

@@ -5,6 +5,7 @@ also decide what is trained; here a role only speaks, and who trains says so onc
 """
 
 import hashlib
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -80,6 +81,13 @@ def speaking_as(trunk: PreTrainedModel, adapter: str | None) -> Iterator[None]:
             layer._active_adapter, layer._disable_adapters = active, disabled
 
 
+def _inject(config: LoraConfig, trunk: PreTrainedModel, name: str) -> None:
+    with warnings.catch_warnings():
+        # Several adapters on one trunk are what harken means.
+        warnings.filterwarnings("ignore", "Already found a `peft_config` attribute")
+        inject_adapter_in_model(config, trunk, name)
+
+
 def _targets(trunk: PreTrainedModel, config: AdapterConfig) -> list[str]:
     decoder = trunk.get_decoder()
     head = trunk.get_output_embeddings()
@@ -92,7 +100,8 @@ def _targets(trunk: PreTrainedModel, config: AdapterConfig) -> list[str]:
         if wanted and not any(part in name for part in (".lora_A.", ".lora_B.")):
             names.append(name)
     if not names:
-        known = sorted({n.rsplit(".", 1)[-1] for n, m in trunk.named_modules() if isinstance(m, nn.Linear)})
+        layers = [n for n, m in trunk.named_modules() if isinstance(m, nn.Linear | LoraLayer)]
+        known = sorted({n.rsplit(".", 1)[-1] for n in layers if ".lora_" not in n and not n.endswith(".base_layer")})
         raise ValueError(f"no linear layer is named {' or '.join(config.targets)}; the model has {', '.join(known)}")
     return names
 
@@ -115,7 +124,7 @@ def add_adapter(trunk: PreTrainedModel, name: str, config: AdapterConfig, seed: 
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         made = LoraConfig(r=config.rank, lora_alpha=config.alpha, target_modules=_targets(trunk, config))  # type: ignore[arg-type]
-        inject_adapter_in_model(made, trunk, name)
+        _inject(made, trunk, name)
     for parameter in trunk.parameters():  # those of adapters that were there before stay as they were
         parameter.requires_grad_(others.get(id(parameter), parameter.requires_grad))
 
@@ -140,7 +149,7 @@ def save_adapter(trunk: PreTrainedModel, name: str, folder: Path) -> None:
 def load_adapter(trunk: PreTrainedModel, name: str, folder: Path) -> None:
     """Put an adapter that `save_adapter` or peft wrote on a trunk."""
     with torch.random.fork_rng(devices=[]):
-        inject_adapter_in_model(LoraConfig.from_pretrained(str(folder)), trunk, name)
+        _inject(LoraConfig.from_pretrained(str(folder)), trunk, name)
     set_peft_model_state_dict(trunk, load_file(folder / WEIGHTS), adapter_name=name)
 
 

@@ -15,6 +15,8 @@ from transformers import PreTrainedModel
 
 PART_BYTES = 32 << 20
 """Logits that are worked on at a time, in bytes."""
+IMPOSSIBLE = -1e9
+"""The logit of what cannot be written."""
 KEPT_BYTES = 64 << 20
 """Logits that may be kept for the backward pass, in bytes."""
 
@@ -43,7 +45,7 @@ class LanguageHead:
     def __call__(self, states: Float[Tensor, "*B D"]) -> Float[Tensor, "*B V"]:
         """Logits of states, in single precision or better.
 
-        Suppressed ones get a finite value, so that p log p is 0 there and not a NaN.
+        Suppressed ones get a number whose exponential is 0 and whose products stay finite, in p log p and its gradient.
         """
         logits = at_least_float32(self.module(states))
         if self.cap is not None:
@@ -51,7 +53,7 @@ class LanguageHead:
         if self.temperature not in (0.0, 1.0):
             logits = logits / self.temperature
         if len(self.suppressed):
-            logits = logits.index_fill(-1, self.suppressed, torch.finfo(logits.dtype).min)
+            logits = logits.index_fill(-1, self.suppressed, IMPOSSIBLE)
         return logits
 
     @property
