@@ -6,7 +6,8 @@ from tiny import prompts, tiny_model
 
 from harken.data.batch import collate
 from harken.data.blobs import Blobs
-from harken.models.features import Features, encoder_hash, freeze_encoders
+from harken.models.encoders import encoder_hash, freeze_encoders
+from harken.models.features import Features
 
 NEEDS = frozenset({"logprobs", "entropy"})
 

@@ -5,12 +5,10 @@ are frozen: policy, reference, critic and reward model read the same features in
 files that are mapped into memory; a model reads them in place of running its encoders.
 """
 
-import hashlib
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import torch
@@ -20,41 +18,20 @@ from torch import Tensor
 from transformers import PreTrainedModel
 
 from harken.data.batch import EncodedPrompt, Prompts, collate_prompts
-
-METHODS = {"image": "get_image_features", "audio": "get_audio_features"}
-FIELDS = ("pooler_output", "last_hidden_state")
-DEEP = "deepstack_features"
+from harken.models.encoders import (
+    DEEP,
+    FIELDS,
+    are_frozen,
+    as_encoded,
+    encoder_hash,
+    flat_features,
+    methods_of,
+    standing_in,
+)
 
 
 class _Reached(Exception):
     """The encoders have run; the decoder need not."""
-
-
-def encoder_parameters(trunk: PreTrainedModel) -> dict[str, Tensor]:
-    """All weights that are neither the decoder's nor the language head's."""
-    decoder = {id(p) for p in trunk.get_decoder().parameters()}
-    head = {id(p) for p in trunk.get_output_embeddings().parameters()}
-    return {name: p for name, p in trunk.named_parameters() if id(p) not in decoder | head}
-
-
-def freeze_encoders(trunk: PreTrainedModel) -> None:
-    """The encoders, with what maps their outputs to the decoder's width, are not trained."""
-    for parameter in encoder_parameters(trunk).values():
-        parameter.requires_grad_(False)
-
-
-def are_frozen(trunk: PreTrainedModel) -> bool:
-    """Whether no encoder is trained."""
-    return not any(p.requires_grad for p in encoder_parameters(trunk).values())
-
-
-def encoder_hash(trunk: PreTrainedModel) -> str:
-    """SHA-256 of the encoders' weights and names."""
-    out = hashlib.sha256()
-    for name, parameter in sorted(encoder_parameters(trunk).items()):
-        out.update(name.encode())
-        out.update(parameter.detach().cpu().reshape(-1).contiguous().view(torch.uint8).numpy().data)
-    return out.hexdigest()[:32]
 
 
 class Features:
@@ -71,7 +48,7 @@ class Features:
     def __init__(self, trunk: PreTrainedModel, folder: Path):
         if not are_frozen(trunk):
             raise ValueError("features are kept for frozen encoders only, and an encoder of this model is trained")
-        self.methods = _methods(trunk)
+        self.methods = methods_of(trunk)
         if not self.methods:
             raise ValueError(f"{type(trunk).__name__} has no encoders whose outputs can be kept")
         self.folder = folder / encoder_hash(trunk)
@@ -82,7 +59,7 @@ class Features:
     @staticmethod
     def fits(trunk: PreTrainedModel) -> bool:
         """Whether harken can stand in for the encoders of this model."""
-        return bool(_methods(trunk))
+        return bool(methods_of(trunk))
 
     def __deepcopy__(self, memo: object) -> "Features":
         """A copy of a model reads the same files."""
@@ -127,7 +104,7 @@ class Features:
         tensors: dict[str, Tensor] = {f"{p.media_key}.done": torch.ones(1, dtype=torch.uint8) for p in part}
         for modality, out in self._encode(trunk, prompts).items():
             counts = prompts.placeholders[modality].tolist()
-            for name, tensor in _flat(out).items():
+            for name, tensor in flat_features(out).items():
                 for prompt, rows in zip(part, tensor.split(counts), strict=True):
                     if len(rows):
                         tensors[f"{prompt.media_key}.{modality}.{name}"] = rows.clone().cpu()
@@ -151,7 +128,7 @@ class Features:
         before = decoder.forward
         decoder.forward = stop
         try:
-            with _standing_in(base, {m: listening(m, getattr(base, n)) for m, n in self.methods.items()}):
+            with standing_in(base, {m: listening(m, getattr(base, n)) for m, n in self.methods.items()}):
                 base(input_ids=prompts.ids, attention_mask=prompts.mask.long(), **prompts.per_token, **prompts.media)
         except _Reached:
             pass
@@ -160,14 +137,14 @@ class Features:
         return made
 
     @contextmanager
-    def standing_in(self, trunk: PreTrainedModel, prompts: Prompts) -> Iterator[None]:
+    def read_by(self, trunk: PreTrainedModel, prompts: Prompts) -> Iterator[None]:
         """Within, the trunk reads these prompts' features in place of running its encoders.
 
         Raises:
             KeyError: if a prompt's media were never computed (`fill` does it).
         """
         give = {modality: self._giving(trunk, prompts, modality) for modality in self.methods}
-        with _standing_in(trunk.base_model, give):
+        with standing_in(trunk.base_model, give):
             yield
 
     def _giving(self, trunk: PreTrainedModel, prompts: Prompts, modality: str) -> Any:
@@ -179,14 +156,9 @@ class Features:
                 for name in _names(self._where, start):
                     named.setdefault(name, []).append(self._where[start + name].get_tensor(start + name))
             flat = {name: torch.cat(parts).to(trunk.device) for name, parts in named.items()}
-            return _unflat(flat)
+            return as_encoded(flat)
 
         return call
-
-
-def _methods(trunk: PreTrainedModel) -> dict[str, str]:
-    # Hugging Face's names; a family without them runs its encoders each time.
-    return {modality: name for modality, name in METHODS.items() if hasattr(trunk.base_model, name)}
 
 
 def _names(where: dict[str, Any], start: str) -> list[str]:
@@ -196,39 +168,3 @@ def _names(where: dict[str, Any], start: str) -> list[str]:
     if not names:
         raise KeyError(f"the features of a prompt's media ({start}) were never computed")
     return names
-
-
-def _flat(out: Any) -> dict[str, Tensor]:
-    """What a forward reads of an encoder's output, each as rows of one width."""
-    pooled = getattr(out, FIELDS[0], None)
-    made: dict[str, Tensor] = {}
-    if isinstance(pooled, list | tuple):
-        made[f"{FIELDS[0]}.list"] = torch.cat([part.reshape(-1, part.shape[-1]) for part in pooled])
-    elif pooled is not None:
-        made[FIELDS[0]] = pooled.reshape(-1, pooled.shape[-1])
-    else:
-        made[FIELDS[1]] = out.last_hidden_state.reshape(-1, out.last_hidden_state.shape[-1])
-    for i, layer in enumerate(getattr(out, DEEP, None) or []):
-        made[f"{DEEP}.{i}"] = layer.reshape(-1, layer.shape[-1])
-    return made
-
-
-def _unflat(flat: dict[str, Tensor]) -> SimpleNamespace:
-    listed = flat.get(f"{FIELDS[0]}.list")
-    deep = [flat[name] for name in sorted(flat) if name.startswith(DEEP)]
-    return SimpleNamespace(
-        pooler_output=[listed] if listed is not None else flat.get(FIELDS[0]),
-        last_hidden_state=flat.get(FIELDS[1]),
-        deepstack_features=deep,
-    )
-
-
-@contextmanager
-def _standing_in(base: Any, methods: dict[str, Any]) -> Iterator[None]:
-    for modality, method in methods.items():
-        setattr(base, METHODS[modality], method)
-    try:
-        yield
-    finally:
-        for modality in methods:
-            delattr(base, METHODS[modality])

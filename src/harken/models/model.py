@@ -15,6 +15,7 @@ from harken.data.batch import Batch, Outputs, Prompts, select_prompts
 from harken.data.processor import Processor
 from harken.models.architectures.find import Layout, natural_layout
 from harken.models.attention import use_grouped_attention
+from harken.models.encoders import counted
 from harken.models.features import Features
 from harken.models.heads import ScalarHeads
 from harken.models.lora import save_merged, speaking_as
@@ -108,12 +109,19 @@ class Model(nn.Module):
 
     @contextmanager
     def reading(self, prompts: Prompts) -> Iterator[None]:
-        """The trunk reads these prompts' features, where they were computed before, and else their media."""
-        if self.features is None or not prompts.media:
+        """The trunk reads these prompts' features, where they were computed before, and else their media.
+
+        Raises:
+            IntegrityError: if placeholders and features differ in number.
+        """
+        if not prompts.media:
             yield
-            return
-        with self.features.standing_in(self.trunk, prompts):
-            yield
+        elif self.features is not None:
+            with self.features.read_by(self.trunk, prompts):
+                yield
+        else:
+            with counted(self.trunk, prompts, self.processor.placeholders):
+                yield
 
     def states(self, batch: Batch) -> Float[Tensor, "N T1 D"]:
         """Hidden states before each token of the completions, and after the last position."""

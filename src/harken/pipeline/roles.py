@@ -6,7 +6,8 @@ from pathlib import Path
 
 from harken.data.encoded import EncodedPrompts
 from harken.models.doctor import first_step
-from harken.models.features import Features, are_frozen, freeze_encoders
+from harken.models.encoders import are_frozen, freeze_encoders
+from harken.models.features import Features
 from harken.models.load import load_model, weights_dtype
 from harken.models.lora import AdapterConfig, add_adapter, free_name, train_adapter
 from harken.models.model import Model

@@ -1,0 +1,126 @@
+"""The encoders of a model: their weights, their outputs, and something else in their place.
+
+What a model's `get_image_features` and `get_audio_features` give is put among the words where the placeholders are.
+"""
+
+import hashlib
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from types import SimpleNamespace
+from typing import Any
+
+import torch
+from torch import Tensor
+from transformers import PreTrainedModel
+
+from harken.data.batch import Prompts
+from harken.data.processor import IntegrityError
+
+METHODS = {"image": "get_image_features", "audio": "get_audio_features"}
+FIELDS = ("pooler_output", "last_hidden_state")
+DEEP = "deepstack_features"
+
+
+def methods_of(trunk: PreTrainedModel) -> dict[str, str]:
+    """The encoders' methods by modality (Hugging Face's names; a few families have none)."""
+    return {modality: name for modality, name in METHODS.items() if hasattr(trunk.base_model, name)}
+
+
+def encoder_parameters(trunk: PreTrainedModel) -> dict[str, Tensor]:
+    """All weights that are neither the decoder's nor the language head's."""
+    decoder = {id(p) for p in trunk.get_decoder().parameters()}
+    head = {id(p) for p in trunk.get_output_embeddings().parameters()}
+    return {name: p for name, p in trunk.named_parameters() if id(p) not in decoder | head}
+
+
+def freeze_encoders(trunk: PreTrainedModel) -> None:
+    """The encoders, with what maps their outputs to the decoder's width, are not trained."""
+    for parameter in encoder_parameters(trunk).values():
+        parameter.requires_grad_(False)
+
+
+def are_frozen(trunk: PreTrainedModel) -> bool:
+    """Whether no encoder is trained."""
+    return not any(p.requires_grad for p in encoder_parameters(trunk).values())
+
+
+def encoder_hash(trunk: PreTrainedModel) -> str:
+    """SHA-256 of the encoders' weights and names."""
+    out = hashlib.sha256()
+    for name, parameter in sorted(encoder_parameters(trunk).items()):
+        out.update(name.encode())
+        out.update(parameter.detach().cpu().reshape(-1).contiguous().view(torch.uint8).numpy().data)
+    return out.hexdigest()[:32]
+
+
+@contextmanager
+def standing_in(base: Any, methods: Mapping[str, Callable[..., Any]]) -> Iterator[None]:
+    """Within, a model calls these functions in place of its encoders, by modality."""
+    for modality, method in methods.items():
+        setattr(base, METHODS[modality], method)
+    try:
+        yield
+    finally:
+        for modality in methods:
+            delattr(base, METHODS[modality])
+
+
+def flat_features(out: Any) -> dict[str, Tensor]:
+    """What a forward reads of an encoder's output, each as rows of one width, (M, D)."""
+    pooled = getattr(out, FIELDS[0], None)
+    made: dict[str, Tensor] = {}
+    if isinstance(pooled, list | tuple):
+        made[f"{FIELDS[0]}.list"] = torch.cat([part.reshape(-1, part.shape[-1]) for part in pooled])
+    elif pooled is not None:
+        made[FIELDS[0]] = pooled.reshape(-1, pooled.shape[-1])
+    else:
+        made[FIELDS[1]] = out.last_hidden_state.reshape(-1, out.last_hidden_state.shape[-1])
+    for i, layer in enumerate(getattr(out, DEEP, None) or []):
+        made[f"{DEEP}.{i}"] = layer.reshape(-1, layer.shape[-1])
+    return made
+
+
+def as_encoded(flat: Mapping[str, Tensor]) -> SimpleNamespace:
+    """An encoder's output again, from what `flat_features` made of it."""
+    listed = flat.get(f"{FIELDS[0]}.list")
+    deep = [flat[name] for name in sorted(flat) if name.startswith(DEEP)]
+    return SimpleNamespace(
+        pooler_output=[listed] if listed is not None else flat.get(FIELDS[0]),
+        last_hidden_state=flat.get(FIELDS[1]),
+        deepstack_features=deep,
+    )
+
+
+@contextmanager
+def counted(trunk: PreTrainedModel, prompts: Prompts, placeholders: Mapping[str, int]) -> Iterator[None]:
+    """Within, every encoding must have as many features as its prompts have placeholders.
+
+    Some families check this themselves; others would leave features out, or put them in a wrong place, in silence.
+
+    Args:
+        trunk: the model.
+        prompts: what it reads.
+        placeholders: the placeholder's id by modality.
+
+    Raises:
+        IntegrityError: if the numbers differ.
+    """
+    base = trunk.base_model
+
+    def counting(modality: str, method: Callable[..., Any]) -> Callable[..., Any]:
+        def call(*args: Any, **kwargs: Any) -> Any:
+            out = method(*args, **kwargs)
+            wanted = int((prompts.ids == placeholders[modality]).sum())
+            found = len(next(iter(flat_features(out).values())))
+            if wanted != found:
+                raise IntegrityError(
+                    f"{modality}: {wanted} placeholder tokens in the batch, but {found} features from the encoder; "
+                    "the processor and the model do not fit each other"
+                )
+            return out
+
+        return call
+
+    found = {m: counting(m, getattr(base, n)) for m, n in methods_of(trunk).items() if m in placeholders}
+    with standing_in(base, found):
+        yield
