@@ -20,9 +20,9 @@ class DPO:
 
     Attributes:
         beta: how tightly the reference holds; 1 / nats.
-        link: `sigmoid` as in the paper; `hinge` is max(0, 1 - m) (2309.06657, eq. 8, after 2305.10425).
+        link: `sigmoid` as in the paper; `hinge` is max(0, 1 - m) (2309.06657, after 2305.10425).
         label_smoothing: the share of comparisons that are held to be wrong, from 0 to below 1/2; the loss is then the
-            mean of both readings (cDPO: Mitchell 2023, "A note on DPO with noisy preferences", eq. 3).
+            mean of both readings (cDPO: Mitchell 2023, "A note on DPO with noisy preferences").
         sft_weight: adds this times the chosen completion's mean negative log-likelihood a token (2404.19733, eq. 1),
             which keeps its own probability from falling with the rejected one's.
     """

@@ -37,8 +37,8 @@ class KTO:
 
     Attributes:
         beta: how soon gains and losses saturate; 1 / nats.
-        desirable_weight: the paper's lambda_D. With n_D desirable and n_U undesirable completions, lambda_D n_D should
-            be between 1 and 4/3 of lambda_U n_U (section 4.2).
+        desirable_weight: the paper's lambda_D. Where many more completions are desirable than undesirable, or the
+            other way round, the two weights make up for it (section 4.2).
         undesirable_weight: the paper's lambda_U.
     """
 

@@ -1,17 +1,22 @@
 """What the loop asks of an algorithm, and what an algorithm is given.
 
 An algorithm is a frozen dataclass that is its own configuration. The loop knows two things of it: which
-outputs of the model it needs, and `loss`. A reinforcement method has `advantages` besides.
+outputs of the model it needs, and `loss`. A reinforcement method has `advantages` besides; a method that learns from
+people's preferences directly says how it wants them.
 """
 
 from dataclasses import dataclass, field
-from typing import ClassVar, Protocol, runtime_checkable
+from typing import ClassVar, Literal, Protocol, runtime_checkable
 
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from harken.algorithms.kl import AdaptiveKL
 from harken.data.batch import Batch, Outputs
+
+
+Learns = Literal["pairs", "judgements"]
+"""Pairs of completions of which one is better, or completions that are good or bad by themselves."""
 
 
 @dataclass(frozen=True)
@@ -67,6 +72,16 @@ class Objective(Protocol):
     def loss(self, outputs: Outputs, batch: Batch) -> Loss:
         """The loss of one batch."""
         ...
+
+
+@runtime_checkable
+class PreferenceObjective(Objective, Protocol):
+    """A loss over what people prefer, without a reward model and without sampling."""
+
+    learns: ClassVar[Learns]
+    """Which labels it reads: of pairs (`algorithms.pairs`), or of judgements (`algorithms.kto`)."""
+    reference: ClassVar[bool]
+    """Whether labels need `reference_logprobs` (N, T)."""
 
 
 @runtime_checkable

@@ -125,13 +125,17 @@ class Model(nn.Module):
 
     def states(self, batch: Batch) -> Float[Tensor, "N T1 D"]:
         """Hidden states before each token of the completions, and after the last position."""
-        shared = self.layout == "shared"
-        prompts = batch.prompts if shared else select_prompts(batch.prompts, batch.completions.prompt)
+        prompts, completions = batch.prompts, batch.completions
+        each_once = torch.equal(completions.prompt, torch.arange(len(prompts.ids), device=completions.prompt.device))
+        # Where no prompt has a second completion, one pass over full rows does the same work with less ado.
+        shared = self.layout == "shared" and not each_once
+        if not shared and not each_once:
+            prompts = select_prompts(prompts, completions.prompt)
         again = self.recompute and torch.is_grad_enabled()
         with self.in_role(), self.reading(prompts), recomputing(self.trunk, again, self.in_role):
             if shared:
-                return shared_states(self.trunk, prompts, batch.completions)
-            return plain_states(self.trunk, prompts, batch.completions)
+                return shared_states(self.trunk, prompts, completions)
+            return plain_states(self.trunk, prompts, completions)
 
     def forward(self, batch: Batch, needs: frozenset[str]) -> Outputs:
         """What a loss needs of a batch (see `Outputs`).
