@@ -30,6 +30,10 @@ check: install  ## format, lint, types, layers, house rules, fast tests
 soak: install  ## the long proofs
 	$(BIN)/python -m pytest -m soak
 
+bench: install  ## the same steps by TRL and by harken, in turn; make bench ARGS="--only grpo,rloo"
+	$(BIN)/pip install --disable-pip-version-check -q --no-build-isolation -e '.[bench]'
+	$(BIN)/python -m benchmarks.trl --json runs/benchmarks/trl.json $(ARGS)
+
 lock:  ## make requirements.lock anew from what .venv holds
 	$(BIN)/pip freeze --exclude-editable | sed 's/+cpu$$//' > requirements.lock
 

@@ -1,6 +1,6 @@
 """harken teaches multimodal models what people prefer.
 
-The four verbs are handed on when first asked for, so that importing harken loads no torch.
+The verbs are handed on when first asked for, so that importing harken loads no torch.
 """
 
 import importlib
@@ -9,12 +9,19 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from harken.pipeline.verbs import (
         collect_human_feedback,
+        fine_tune_with_preferences,
         fine_tune_with_rl,
         load_pretrained_model,
         train_reward_model,
     )
 
-__all__ = ["collect_human_feedback", "fine_tune_with_rl", "load_pretrained_model", "train_reward_model"]
+__all__ = [
+    "collect_human_feedback",
+    "fine_tune_with_preferences",
+    "fine_tune_with_rl",
+    "load_pretrained_model",
+    "train_reward_model",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -49,12 +49,12 @@ def random_outputs(seed: int, mask: Tensor) -> Outputs:
     return Outputs(logprobs=leaf(-draw().abs()), entropy=leaf(draw().abs()), values=leaf(draw()))
 
 
-def batch_of(mask: Tensor, labels: dict[str, Tensor]) -> Batch:
-    """A batch whose prompts no loss reads."""
-    n = len(mask)
+def batch_of(mask: Tensor, labels: dict[str, Tensor], prompt: Tensor | None = None) -> Batch:
+    """A batch whose prompts' tokens no loss reads; all completions are of one prompt if not said."""
+    prompt = torch.zeros(len(mask), dtype=torch.long) if prompt is None else prompt
     prompts = Prompts(torch.zeros(1, 1, dtype=torch.long), torch.ones(1, 1, dtype=torch.bool), {}, {}, {})
     ids = torch.zeros(mask.shape, dtype=torch.long)
-    return Batch(prompts, Completions(ids, mask, torch.zeros(n, dtype=torch.long)), labels)
+    return Batch(prompts, Completions(ids, mask, prompt), labels)
 
 
 def flat(nested: list[list[float]]) -> list[float]:
@@ -106,7 +106,7 @@ def assert_invariance(algorithm, seed: int) -> None:
     rubbish = {
         name: torch.where(padded.mask, label, math.nan) if label.dim() == 2 else label for name, label in labels.items()
     }
-    loss = algorithm.loss(stretched, batch_of(padded.mask, rubbish)).value
+    loss = algorithm.loss(stretched, batch_of(padded.mask, rubbish, padded.prompt)).value
     found = gradients(loss, stretched, algorithm.needs)
     assert close(value, loss)
     for name, gradient in found.items():
@@ -114,9 +114,34 @@ def assert_invariance(algorithm, seed: int) -> None:
         assert (gradient[:, t:] == 0).all()
 
 
+def assert_parts_make_the_whole(algorithm, seed: int) -> None:
+    """A batch's loss, and its gradients, are the means of its parts' by their weights; the parts hold whole prompts.
+
+    The weights differ: the test would pass with any weights if they were all alike.
+    """
+    rollout = random_rollout(seed, n=12, prompts=4)
+    outputs = random_outputs(seed, rollout.mask)
+    labels = algorithm.advantages(rollout)
+    whole = algorithm.loss(outputs, batch_of(rollout.mask, labels, rollout.prompt))
+    slopes = gradients(whole.value, outputs, algorithm.needs)
+    parts = []
+    for mine in (rollout.prompt == 0, (rollout.prompt == 1) | (rollout.prompt == 2), rollout.prompt == 3):
+        part = batch_of(
+            rollout.mask[mine], {name: tensor[mine] for name, tensor in labels.items()}, rollout.prompt[mine]
+        )
+        parts.append(algorithm.loss(Outputs(outputs.logprobs[mine], outputs.entropy[mine], outputs.values[mine]), part))
+    assert len({part.weight for part in parts}) > 1
+    total = math.fsum(part.weight for part in parts)
+    assert math.isclose(total, whole.weight)
+    accumulated = sum(part.value * (part.weight / total) for part in parts)
+    assert close(accumulated.detach(), whole.value.detach())
+    for name, slope in gradients(accumulated, outputs, algorithm.needs).items():
+        assert close(slope, slopes[name])
+
+
 def loss_of(algorithm, rollout: Rollout, outputs: Outputs) -> tuple[Tensor, dict[str, Tensor]]:
     """An algorithm's loss on a rollout, and its gradients."""
-    value = algorithm.loss(outputs, batch_of(rollout.mask, algorithm.advantages(rollout))).value
+    value = algorithm.loss(outputs, batch_of(rollout.mask, algorithm.advantages(rollout), rollout.prompt)).value
     return value, gradients(value, outputs, algorithm.needs)
 
 

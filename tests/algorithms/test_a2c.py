@@ -2,6 +2,7 @@ import pytest
 import torch
 from plain_reading import (
     assert_invariance,
+    assert_parts_make_the_whole,
     close,
     flat,
     loss_of,
@@ -46,3 +47,7 @@ def test_returns_run_to_the_end_and_the_loss_is_the_papers(seed):
 @pytest.mark.parametrize("seed", range(3))
 def test_order_and_padding_do_not_matter(seed):
     assert_invariance(SETTINGS, seed)
+
+
+def test_parts_make_the_whole():
+    assert_parts_make_the_whole(SETTINGS, 0)

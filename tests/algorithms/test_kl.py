@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from plain_reading import close, plain_rewards, random_rollout, rows
 
-from harken.algorithms.kl import AdaptiveKL, k1, k2, k3, penalised_rewards
+from harken.algorithms.kl import ESTIMATORS, AdaptiveKL, k1, k2, k3, penalised_rewards
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -74,3 +74,24 @@ def test_settings_that_make_no_sense_are_refused():
             AdaptiveKL(**wrong)
     with pytest.raises(ValueError, match="cannot follow"):
         AdaptiveKL().update(0.1, math.nan, 8)
+
+
+def test_the_gradients_of_the_estimators_as_a_loss():
+    """Over all outcomes of one draw: 0, that of KL(policy || reference), and that of KL(reference || policy)."""
+    logits = torch.tensor([0.4, -1.0, 0.2], dtype=torch.float64, requires_grad=True)
+    q = torch.tensor([0.2, 0.2, 0.6], dtype=torch.float64)
+    everything = torch.ones(1, 3, dtype=torch.bool)
+    logp = logits.log_softmax(0)
+    p = logp.exp()
+
+    def slope(value):
+        return torch.autograd.grad(value, logits, retain_graph=True)[0]
+
+    found = {
+        name: slope((p.detach() * estimator(logp[None], q.log()[None], everything)[0]).sum())
+        for name, estimator in ESTIMATORS.items()
+    }
+    assert close(found["k1"], torch.zeros(3))
+    assert close(found["k2"], slope((p * (logp - q.log())).sum()))
+    assert close(found["k3"], slope((q * (q.log() - logp)).sum()))
+    assert found["k2"].abs().max() > 0.1

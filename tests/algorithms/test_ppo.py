@@ -1,9 +1,11 @@
 import math
+from dataclasses import replace
 
 import pytest
 import torch
 from plain_reading import (
     assert_invariance,
+    assert_parts_make_the_whole,
     batch_of,
     close,
     flat,
@@ -17,6 +19,7 @@ from plain_reading import (
     rows,
 )
 
+from harken.algorithms.kl import AdaptiveKL
 from harken.algorithms.ppo import PPO
 
 SETTINGS = PPO(entropy_coefficient=0.02, gamma=0.97, lam=0.9, value_coefficient=0.3, unfinished_score=-1.0)
@@ -86,3 +89,42 @@ def test_an_unfinished_completion_keeps_its_score_unless_told():
     as_it_is = PPO(whiten_advantages=False).advantages(rollout)["returns"]
     told = PPO(whiten_advantages=False, unfinished_score=-50.0).advantages(rollout)["returns"]
     assert torch.equal((as_it_is != told).any(1), ~rollout.finished)
+
+
+def test_parts_make_the_whole():
+    assert_parts_make_the_whole(SETTINGS, 0)
+
+
+@pytest.mark.parametrize("estimator", ["k1", "k2", "k3"])
+def test_the_kl_in_the_loss_is_a_term_of_it_and_no_reward(estimator):
+    rollout = random_rollout(5)
+    mask, outputs = rollout.mask, random_outputs(5, rollout.mask)
+    in_loss = replace(SETTINGS, kl_in="loss", kl_estimator=estimator)
+    without = loss_of(SETTINGS, replace(rollout, kl_coefficient=0.0), outputs)[0]
+    reference = rows(rollout.reference_logprobs, mask)
+
+    def plain(new):
+        tokens = []
+        for n, row in enumerate(new):
+            for t, logp in enumerate(row):
+                ratio = math.exp(reference[n][t] - logp)
+                estimates = {"k1": -math.log(ratio), "k2": math.log(ratio) ** 2 / 2, "k3": ratio - 1 - math.log(ratio)}
+                tokens.append(estimates[estimator])
+        return rollout.kl_coefficient * mean(tokens)
+
+    value, slopes = loss_of(in_loss, rollout, outputs)
+    assert close(value.detach(), without.detach() + plain(rows(outputs.logprobs.detach(), mask)))
+    free = loss_of(SETTINGS, replace(rollout, kl_coefficient=0.0), outputs)[1]["logprobs"]
+    pulled = plain_gradient(plain, outputs.logprobs.detach(), mask)
+    assert torch.allclose(slopes["logprobs"], free + pulled, atol=1e-7)
+    assert_invariance(in_loss, 5)
+    assert_parts_make_the_whole(in_loss, 5)
+
+
+def test_a_kl_of_weight_0_needs_no_reference():
+    rollout = random_rollout(0, coefficient=0.0)
+    unheld = replace(SETTINGS, kl_in="loss", kl=AdaptiveKL(initial=0.0))
+    labels = unheld.advantages(rollout)
+    assert "reference_logprobs" not in labels
+    outputs = random_outputs(0, rollout.mask)
+    assert close(loss_of(unheld, rollout, outputs)[0], loss_of(SETTINGS, rollout, outputs)[0])

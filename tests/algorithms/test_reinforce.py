@@ -4,6 +4,7 @@ import pytest
 import torch
 from plain_reading import (
     assert_invariance,
+    assert_parts_make_the_whole,
     batch_of,
     close,
     loss_of,
@@ -54,3 +55,7 @@ def test_its_mean_over_all_samples_is_the_gradient_of_the_expected_score():
         (slope,) = torch.autograd.grad(loss.value, logits, retain_graph=True)
         estimate -= logp[action].exp().detach() * slope
     assert close(estimate, true)
+
+
+def test_parts_make_the_whole():
+    assert_parts_make_the_whole(Reinforce(), 0)

@@ -4,6 +4,7 @@ import pytest
 import torch
 from plain_reading import (
     assert_invariance,
+    assert_parts_make_the_whole,
     close,
     loss_of,
     mean,
@@ -51,3 +52,7 @@ def test_order_and_padding_do_not_matter():
 def test_a_group_of_one_is_refused():
     with pytest.raises(ValueError, match="at least 2"):
         RLOO(group=1)
+
+
+def test_parts_make_the_whole():
+    assert_parts_make_the_whole(RLOO(), 0)

@@ -25,3 +25,13 @@ def test_order_and_padding_do_not_matter():
     wide = torch.cat([mask, torch.zeros(len(mask), 2, dtype=torch.bool)], 1).flip(0)
     rubbish = torch.where(wide, torch.cat([logprobs, logprobs[:, :2]], 1).flip(0), math.nan)
     assert close(one, SFT().loss(Outputs(logprobs=rubbish), batch_of(wide, {})).value)
+
+
+def test_parts_make_the_whole():
+    mask = random_rollout(2, n=9).mask
+    logprobs = random_outputs(2, mask).logprobs
+    whole = SFT().loss(Outputs(logprobs=logprobs), batch_of(mask, {}))
+    parts = [SFT().loss(Outputs(logprobs=logprobs[i : i + 4]), batch_of(mask[i : i + 4], {})) for i in (0, 4, 8)]
+    assert len({part.weight for part in parts}) == 3
+    assert whole.weight == sum(part.weight for part in parts) == float(mask.sum())
+    assert close(whole.value, sum(part.value * part.weight for part in parts) / whole.weight)

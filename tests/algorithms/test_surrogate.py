@@ -9,29 +9,31 @@ from harken.algorithms.surrogate import (
     completion_mean,
     masked_mean,
     policy_gradient,
+    tokens_in,
     value_loss,
     whiten,
 )
 
 
-def plain_surrogate(new, old, advantages, clip):
+def plain_surrogate(new, old, advantages, clip, high=None):
     """1707.06347, eq. 7, of each token of each completion."""
     out = []
     for p, q, row in zip(new, old, advantages, strict=True):
         out.append([])
         for a, b, advantage in zip(p, q, row, strict=True):
             ratio = math.exp(a - b)
-            out[-1].append(-min(ratio * advantage, min(max(ratio, 1 - clip), 1 + clip) * advantage))
+            out[-1].append(-min(ratio * advantage, min(max(ratio, 1 - clip), 1 + (high or clip)) * advantage))
     return out
 
 
+@pytest.mark.parametrize("high", [None, 0.5])
 @pytest.mark.parametrize("seed", range(4))
-def test_clipped_surrogate_and_its_gradient(seed):
+def test_clipped_surrogate_and_its_gradient(seed, high):
     rollout = random_rollout(seed)
     mask, old, advantages = rollout.mask, rollout.logprobs, rollout.values
     new = random_outputs(seed, mask).logprobs
-    found, metrics = clipped_surrogate(new, old, advantages, mask, 0.2)
-    given = (rows(old, mask), rows(advantages, mask), 0.2)
+    found, metrics = clipped_surrogate(new, old, advantages, mask, 0.2, high)
+    given = (rows(old, mask), rows(advantages, mask), 0.2, high)
     for n, plain in enumerate(plain_surrogate(rows(new.detach(), mask), *given)):
         assert close(found[n, mask[n]].detach(), plain)
     (slope,) = torch.autograd.grad(masked_mean(found, mask), new)
@@ -42,7 +44,7 @@ def test_clipped_surrogate_and_its_gradient(seed):
         for p, q in zip(rows(new.detach(), mask), rows(old, mask), strict=True)
         for a, b in zip(p, q, strict=True)
     ]
-    assert metrics["clip_fraction"] == pytest.approx(mean([float(abs(r - 1) > 0.2) for r in ratios]))
+    assert metrics["clip_fraction"] == pytest.approx(mean([float(not 0.8 <= r <= 1 + (high or 0.2)) for r in ratios]))
     assert metrics["approx_kl"] == pytest.approx(mean([r - 1 - math.log(r) for r in ratios]))
 
 
@@ -83,6 +85,9 @@ def test_means_of_ragged_rows():
     assert float(masked_mean(values, mask)) == 4.0
     assert float(completion_mean(values, mask)) == 6.0
     assert float(masked_mean(values, torch.zeros_like(mask))) == 0.0
+    assert float(completion_mean(values, mask & torch.tensor([[True], [False]]))) == 2.0
+    assert float(completion_mean(values, torch.zeros_like(mask))) == 0.0
+    assert tokens_in(mask) == 4.0
 
 
 def test_whitened_values_have_mean_0_and_variance_1():

@@ -25,7 +25,7 @@ def test_overrides_win_and_are_typed(tmp_path):
     )
     assert (recipe.seed, recipe.align.rollout.iterations, recipe.name) == (3, 9, "mine")
     assert recipe.reward.model.combine == "worst"
-    assert recipe.rl_algorithm().clip == 0.1
+    assert recipe.made_algorithm().clip == 0.1
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
+from harken.pipeline.recipe import RecipeError, validate
+from harken.reward.evidence import Evidence
 from harken.reward.mix import Mix
+from harken.reward.rules import Length, RuleSettings
+from harken.types import Completion, Prompt
 
 RIGHT, ENDED, HUMAN = torch.tensor([1.0, 0.0]), torch.tensor([1.0, 1.0]), torch.tensor([-0.5, 2.0])
 MIX = Mix(human_weight=2.0, environment={"right_answer": 3.0, "ended": 0.5})
@@ -48,7 +52,9 @@ def test_lambda_goes_in_a_straight_line_and_stays_at_its_ends():
     ("wrong", "said"),
     [
         ({"environment": {"right_anser": 1.0}}, "did you mean 'right_answer'"),
-        ({"environment": {"zzz": 1.0}}, "there are right_answer, ended"),
+        ({"environment": {"zzz": 1.0}}, "there are right_answer, ended, length, repetition, fluency, relevance"),
+        ({"environment": {"fluensy": 1.0}}, "did you mean 'fluency'"),
+        ({"environment": {"length": 0.1}}, "say `limit` or `target` in mix.rules.length"),
         ({"environment": {"ended": math.nan}}, "finite"),
         ({"human_weight": -1.0}, "human_weight"),
         ({"human_weight_end": math.inf}, "human_weight"),
@@ -67,4 +73,35 @@ def test_the_rules_must_be_the_mixes():
 
 
 def test_a_mix_survives_a_recipe():
-    assert TypeAdapter(Mix).validate_python(asdict(MIX)) == MIX
+    for mix in (MIX, LONG):
+        assert TypeAdapter(Mix).validate_python(asdict(mix)) == mix
+
+
+LONG = Mix(environment={"length": 0.1, "fluency": 0.5}, rules=RuleSettings(length=Length(limit=2)))
+
+
+def test_rules_have_settings_in_a_recipe():
+    plain = {"environment": {"length": 0.1, "fluency": 0.5}, "rules": {"length": {"limit": 2}}}
+    assert validate(Mix, plain, "align.rollout.mix") == LONG
+    for wrong, said in (({"lenth": {}}, "did you mean 'length'"), ({"length": {"limt": 2}}, "did you mean 'limit'")):
+        with pytest.raises(RecipeError, match=f"align.rollout.mix.rules.*{said}"):
+            validate(Mix, {**plain, "rules": wrong}, "align.rollout.mix")
+
+
+def test_a_mix_says_which_evidence_it_needs():
+    assert MIX.needs == Mix().needs == frozenset()
+    assert LONG.needs == {"reference_logprobs"}
+    assert Mix(environment={"relevance": 1.0}).needs == {"reference_logprobs", "blind_logprobs"}
+
+
+def test_what_its_rules_say():
+    asked = [Prompt("p", ()), Prompt("q", ())]
+    texts = [Completion("1", "p", "one two three", "x"), Completion("2", "q", "one", "x")]
+    mask = torch.tensor([[True, True], [True, False]])
+    seen = Evidence(mask, torch.tensor([[-1.0, -3.0], [-0.5, math.nan]]))
+    said = LONG.says(asked, texts, seen)
+    assert {name: values.tolist() for name, values in said.items()} == {"length": [-0.5, 0.0], "fluency": [-2.0, -0.5]}
+    total = LONG.combine(said, torch.zeros(2)).total
+    assert torch.allclose(total, torch.tensor([0.1 * -0.5 + 0.5 * -2.0, 0.5 * -0.5]))
+    with pytest.raises(ValueError, match="'fluency' reads reference_logprobs"):
+        LONG.says(asked, texts)

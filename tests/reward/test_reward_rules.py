@@ -1,6 +1,17 @@
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from harken.reward.rules import RULES, ended, numbers, right_answer
+from harken.reward.rules import (
+    RULES,
+    Length,
+    Repetition,
+    RuleSettings,
+    ended,
+    numbers,
+    right_answer,
+    rules_by_name,
+)
 from harken.types import Completion, Prompt
 
 
@@ -95,4 +106,61 @@ def test_ended(text, finished, reward):
 
 
 def test_recipes_name_these_rules():
-    assert dict(RULES) == {"right_answer": right_answer, "ended": ended}
+    assert dict(RULES) == {
+        "right_answer": right_answer,
+        "ended": ended,
+        "length": Length(),
+        "repetition": Repetition(),
+    }
+
+
+@pytest.mark.parametrize(
+    ("rule", "text", "reward"),
+    [
+        (Length(limit=4), "one two three four", 0.0),
+        (Length(limit=4), "one two  three\nfour five", -0.25),
+        (Length(limit=2), "one two three four five", -1.0),
+        (Length(limit=2), "", 0.0),
+        (Length(target=4), "one two three", -0.25),
+        (Length(target=4), "one two three four five", -0.25),
+        (Length(target=4), "", -1.0),
+        (Length(limit=4, target=2), "one two three", -0.5),
+        (Length(limit=2, target=4), "one two three", -0.5),
+        (Length(limit=4, unit="characters"), " 四個字呀 ", 0.0),
+        (Length(limit=4, unit="characters"), "五個字了呀", -0.25),
+        (Length(), "any length at all", 0.0),
+    ],
+)
+def test_length(rule, text, reward):
+    assert rule(asked(), says(text)) == pytest.approx(reward)
+
+
+def plain_repetition(said: list[str], n: int) -> float:
+    """1908.04319: the share of n-grams that stood before, counted one by one."""
+    grams = [said[i : i + n] for i in range(len(said)) if i + n <= len(said)]
+    again = sum(any(earlier == gram for earlier in grams[:i]) for i, gram in enumerate(grams))
+    return -again / len(grams) if grams else 0.0
+
+
+@given(said=st.lists(st.sampled_from("ab"), max_size=12), n=st.integers(1, 4))
+def test_repetition(said, n):
+    assert Repetition(n)(asked(), says(" ".join(said))) == pytest.approx(plain_repetition(said, n))
+    assert Repetition(n, "characters")(asked(), says("".join(said))) == pytest.approx(plain_repetition(said, n))
+
+
+def test_a_loop_is_worse_than_a_sentence():
+    rule = Repetition()
+    assert rule(asked(), says("It is a picture of a seven in blue ink.")) == 0.0
+    assert rule(asked(), says("so it is " * 20)) < -0.9
+
+
+@pytest.mark.parametrize("wrong", [lambda: Length(limit=0), lambda: Length(target=-1), lambda: Repetition(0)])
+def test_settings_that_make_no_sense_are_refused(wrong):
+    with pytest.raises(ValueError, match="at least 1"):
+        wrong()
+
+
+def test_settings_reach_their_rules():
+    made = rules_by_name(RuleSettings(length=Length(limit=1), repetition=Repetition(n=1)))
+    assert made["length"](asked(), says("one two")) == -1.0
+    assert made["repetition"](asked(), says("one one")) == -0.5

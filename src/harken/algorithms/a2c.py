@@ -9,7 +9,7 @@ from torch import Tensor
 from harken.algorithms.gae import gae
 from harken.algorithms.kl import AdaptiveKL, penalised_rewards
 from harken.algorithms.objective import Loss, Rollout
-from harken.algorithms.surrogate import masked_mean, value_loss
+from harken.algorithms.surrogate import masked_mean, tokens_in, value_loss
 from harken.data.batch import Batch, Outputs
 
 
@@ -56,4 +56,5 @@ class A2C:
         # With no limit on its move the critic's loss does not read the old values.
         critic = value_loss(values, values, labels["returns"], mask, None)
         metrics = {"policy_loss": policy.item(), "value_loss": critic.item(), "entropy": spread.item()}
-        return Loss(policy + self.value_coefficient * critic - self.entropy_coefficient * spread, metrics)
+        value = policy + self.value_coefficient * critic - self.entropy_coefficient * spread
+        return Loss(value, metrics, tokens_in(mask))

@@ -17,8 +17,8 @@ class IPO:
 
     Attributes:
         beta: the paper's tau: how tightly the reference holds; 1 / nats.
-        per_token: take log-ratios as means over tokens and not as sums. Not in the paper, whose h grows with length; with
-            it one beta fits short and long completions, and must be chosen anew.
+        per_token: take log-ratios as means over tokens and not as sums. Not in the paper, whose h grows with length;
+            with it one beta fits short and long completions, and must be chosen anew.
     """
 
     beta: float = 0.1
@@ -29,7 +29,9 @@ class IPO:
 
     def __post_init__(self) -> None:
         if self.beta <= 0:
-            raise ValueError(f"ipo: beta sets how far pairs are driven apart, 1 / (2 beta), and is above 0; {self.beta}")
+            raise ValueError(
+                f"ipo: beta sets how far pairs are driven apart, 1 / (2 beta), and is above 0; {self.beta}"
+            )
 
     def loss(self, outputs: Outputs, batch: Batch) -> Loss:
         """Mean over pairs; the rewards in the metrics are beta times the log-ratios."""

@@ -1,7 +1,15 @@
-"""How far a policy is from its reference: estimates from samples, a penalty in the reward, a steered weight."""
+"""How far a policy is from its reference: estimates from samples, a penalty in the reward, a steered weight.
+
+An estimate of the KL and a loss whose gradient is the KL's are two things. As a term of the loss, on the policy's own
+samples, the mean gradient of k1 is 0, that of k2 is the gradient of KL(policy || reference), and that of k3 the
+gradient of KL(reference || policy) (since the gradient of a probability's logarithm has mean 0 under it).
+"""
 
 import math
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Literal
 
 import torch
 from jaxtyping import Bool, Float
@@ -37,6 +45,13 @@ def k3(
     """reference / policy - 1 - log(reference / policy): unbiased and never negative (Schulman 2020, k3)."""
     log_ratio = k1(reference_logprobs, logprobs, mask)
     return torch.expm1(log_ratio) - log_ratio
+
+
+Estimator = Literal["k1", "k2", "k3"]
+ESTIMATORS: Mapping[Estimator, Callable[[Tensor, Tensor, Tensor], Tensor]] = MappingProxyType(
+    {"k1": k1, "k2": k2, "k3": k3}
+)
+"""By the names that recipes give them; each takes log-probabilities, the reference's, and the mask."""
 
 
 def penalised_rewards(

@@ -59,8 +59,8 @@ class KTO:
         labels = batch.labels
         good = labels["desirable"].bool()
         rewards = self.beta * (log_ratios(outputs.logprobs, batch)[labels["judged"]] - labels["baseline"])
-        side = torch.where(good, self.desirable_weight, self.undesirable_weight)
-        losses = side.to(rewards) * torch.sigmoid(torch.where(good, -rewards, rewards))
+        side = rewards.new_tensor([self.undesirable_weight, self.desirable_weight])[good.long()]
+        losses = side * torch.sigmoid(torch.where(good, -rewards, rewards))
         weights = labels.get("judgement_weight", torch.ones_like(rewards)).to(rewards)
         total = weights.sum()
         right = ((rewards > 0) == good).to(rewards)

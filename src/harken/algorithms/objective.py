@@ -9,11 +9,11 @@ from dataclasses import dataclass, field
 from typing import ClassVar, Literal, Protocol, runtime_checkable
 
 from jaxtyping import Bool, Float, Int
-from torch import Tensor
+from torch import Tensor, nn
+from torch.optim import Optimizer
 
 from harken.algorithms.kl import AdaptiveKL
 from harken.data.batch import Batch, Outputs
-
 
 Learns = Literal["pairs", "judgements"]
 """Pairs of completions of which one is better, or completions that are good or bad by themselves."""
@@ -71,6 +71,21 @@ class Objective(Protocol):
 
     def loss(self, outputs: Outputs, batch: Batch) -> Loss:
         """The loss of one batch."""
+        ...
+
+
+@runtime_checkable
+class OwnStep(Protocol):
+    """A method that moves the weights by a step of its own and not by a gradient descent."""
+
+    def optimizer(self, module: nn.Module) -> Optimizer:
+        """What moves the module's trainable weights.
+
+        Its `step(closure)` calls the closure as often as it likes; each call goes through the step's batches with the
+        weights as they are then, and returns their `Loss` (with its graph, where gradients are enabled). It takes
+        gradients by `torch.autograd.grad`. All calls of one step must be given the same batches, labels included: the
+        first may add to them what later ones compare with.
+        """
         ...
 
 

@@ -1,7 +1,7 @@
 """Terms that preference objectives share: completions as single numbers, and pairs of them.
 
-A batch holds N completions, each computed once. Its labels name M pairs by their rows: `chosen` and `rejected` (M,), and
-`pair_weight` (M,) where pairs do not count alike. Where an objective measures the policy against a reference,
+A batch holds N completions, each computed once. Its labels name M pairs by their rows: `chosen` and `rejected` (M,),
+and `pair_weight` (M,) where pairs do not count alike. Where an objective measures the policy against a reference,
 `reference_logprobs` (N, T) are the reference's.
 """
 

@@ -43,4 +43,5 @@ class Reinforce:
     def loss(self, outputs: Outputs, batch: Batch) -> Loss:
         """Minus the mean over completions of advantage * log-probability of the completion."""
         assert outputs.logprobs is not None, "the loop gives what `needs` names"
-        return Loss(policy_gradient(outputs.logprobs, batch.labels["advantages"], batch.completions.mask))
+        mask = batch.completions.mask
+        return Loss(policy_gradient(outputs.logprobs, batch.labels["advantages"], mask), weight=float(len(mask)))

@@ -3,10 +3,9 @@
 from dataclasses import dataclass, field
 from typing import ClassVar
 
-import torch
 from torch import Tensor
 
-from harken.algorithms.group import group_totals
+from harken.algorithms.group import leave_one_out
 from harken.algorithms.kl import AdaptiveKL, k1
 from harken.algorithms.objective import Loss, Rollout
 from harken.algorithms.surrogate import policy_gradient
@@ -39,12 +38,10 @@ class RLOO:
         """`advantages` (N, T), one number a completion."""
         kl = k1(rollout.logprobs, rollout.reference_logprobs, rollout.mask).sum(1)
         returns = rollout.scores - rollout.kl_coefficient * kl
-        totals, sizes = group_totals(returns, rollout.prompt)
-        others = (totals - returns) / (sizes - 1).clamp(min=1)
-        advantages = torch.where(sizes > 1, returns - others, 0.0)
-        return {"advantages": advantages[:, None] * rollout.mask}
+        return {"advantages": leave_one_out(returns, rollout.prompt)[:, None] * rollout.mask}
 
     def loss(self, outputs: Outputs, batch: Batch) -> Loss:
         """Minus the mean over completions of advantage * log-probability of the completion."""
         assert outputs.logprobs is not None, "the loop gives what `needs` names"
-        return Loss(policy_gradient(outputs.logprobs, batch.labels["advantages"], batch.completions.mask))
+        mask = batch.completions.mask
+        return Loss(policy_gradient(outputs.logprobs, batch.labels["advantages"], mask), weight=float(len(mask)))

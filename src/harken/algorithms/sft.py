@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from harken.algorithms.objective import Loss
-from harken.algorithms.surrogate import masked_mean
+from harken.algorithms.surrogate import masked_mean, tokens_in
 from harken.data.batch import Batch, Outputs
 
 
@@ -18,5 +18,6 @@ class SFT:
     def loss(self, outputs: Outputs, batch: Batch) -> Loss:
         """Minus the mean log-probability over the tokens of this batch, in nats."""
         assert outputs.logprobs is not None, "the loop gives what `needs` names"
-        value = -masked_mean(outputs.logprobs, batch.completions.mask)
-        return Loss(value, {"perplexity": math.exp(min(value.item(), 700.0))})
+        mask = batch.completions.mask
+        value = -masked_mean(outputs.logprobs, mask)
+        return Loss(value, {"perplexity": math.exp(min(value.item(), 700.0))}, tokens_in(mask))

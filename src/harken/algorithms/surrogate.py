@@ -1,13 +1,17 @@
 """Terms that policy gradient methods share: surrogates of the objective, the value loss, masked means.
 
-Every mean is over what it is given: a token mean over a part of a batch weighs its tokens more when that part's
-completions are short. Where gradients are accumulated over parts, parts of equal token counts give the whole batch's
-loss exactly.
+Every mean is over what it is given. Where gradients are accumulated over parts of a batch, each part's mean counts by
+the number of things that it is over (`Loss.weight`: tokens or completions), and the parts give what the whole would.
 """
 
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
+
+
+def tokens_in(mask: Bool[Tensor, "N T"]) -> float:
+    """How many tokens a mean over the mask is over."""
+    return float(mask.sum())
 
 
 def masked_mean(values: Float[Tensor, "N T"], mask: Bool[Tensor, "N T"]) -> Float[Tensor, ""]:
@@ -16,8 +20,9 @@ def masked_mean(values: Float[Tensor, "N T"], mask: Bool[Tensor, "N T"]) -> Floa
 
 
 def completion_mean(values: Float[Tensor, "N T"], mask: Bool[Tensor, "N T"]) -> Float[Tensor, ""]:
-    """Mean over completions of each completion's mean over its tokens."""
-    return (torch.where(mask, values, 0.0).sum(1) / mask.sum(1).clamp(min=1)).mean()
+    """Mean over the completions that have tokens of each one's mean over its tokens; 0 if none has."""
+    means = torch.where(mask, values, 0.0).sum(1) / mask.sum(1).clamp(min=1)
+    return means.sum() / mask.any(1).sum().clamp(min=1)
 
 
 def whiten(values: Float[Tensor, "N T"], mask: Bool[Tensor, "N T"]) -> Float[Tensor, "N T"]:
@@ -42,6 +47,7 @@ def clipped_surrogate(
     advantages: Float[Tensor, "N T"],
     mask: Bool[Tensor, "N T"],
     clip: float,
+    clip_high: float | None = None,
 ) -> tuple[Float[Tensor, "N T"], dict[str, float]]:
     """Minus the clipped surrogate of each token (1707.06347, eq. 7), to be averaged; 0 where the mask is off.
 
@@ -51,6 +57,7 @@ def clipped_surrogate(
         advantages: (N, T).
         mask: which tokens count, (N, T).
         clip: epsilon: how far the ratio of probabilities may go from 1 and still be rewarded.
+        clip_high: the same upwards, where it differs ("clip-higher", 2503.14476, eq. 8); None for `clip`.
 
     Returns:
         the loss of each token, and metrics: `clip_fraction`, the share of tokens whose ratio lies outside, and
@@ -59,10 +66,11 @@ def clipped_surrogate(
     log_ratio = torch.where(mask, logprobs - old_logprobs, 0.0)
     ratio = log_ratio.exp()
     advantages = torch.where(mask, advantages, 0.0)
-    loss = -torch.minimum(ratio * advantages, ratio.clamp(1 - clip, 1 + clip) * advantages)
+    low, high = 1 - clip, 1 + (clip if clip_high is None else clip_high)
+    loss = -torch.minimum(ratio * advantages, ratio.clamp(low, high) * advantages)
     with torch.no_grad():
         metrics = {
-            "clip_fraction": float(masked_mean(((ratio - 1).abs() > clip).to(ratio.dtype), mask)),
+            "clip_fraction": float(masked_mean(((ratio < low) | (ratio > high)).to(ratio.dtype), mask)),
             "approx_kl": float(masked_mean(torch.expm1(log_ratio) - log_ratio, mask)),
         }
     return loss, metrics

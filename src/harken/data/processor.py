@@ -1,11 +1,14 @@
 """Prompts to ids and media tensors, by a Hugging Face processor. Knows no architecture."""
 
+import inspect
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from jaxtyping import Int
+from PIL import Image as Pillow
 from torch import Tensor
 
 from harken.data.batch import EncodedPrompt, media_key
@@ -14,6 +17,9 @@ from harken.data.media import audio, image
 from harken.types import Audio, Completion, Image, Message, Part, Prompt, Text
 
 MODALITIES = ("image", "audio")
+MARKER = "harken"  # an answer that is easy to find again in what a template wrote
+PER_TOKEN = ("token_type_ids", "seq_mask")  # what the names of tensors with one entry a token end with
+FRAMES = ("feature_attention_mask", "input_features_mask")  # which frames of a sound are real
 
 
 class IntegrityError(ValueError):
@@ -52,14 +58,19 @@ class Processor:
         if self.tokenizer.eos_token_id is None:
             raise ValueError("this model's tokenizer has no eos_token; harken needs one to know where an answer ends")
         self.end_id: int = self._end_of_turn()
+        self._opening = self._before_answer()
         pad = self.tokenizer.pad_token_id
         self.pad_id: int = self.tokenizer.eos_token_id if pad is None else pad
         self.placeholders: dict[str, int] = {}
         for modality in MODALITIES:
-            token = getattr(hf, f"{modality}_token", None)
+            # The tokenizer's word comes first: some processors (Gemma 3) name the token that a picture begins with.
+            name = f"{modality}_token"
+            token = getattr(self.tokenizer, name, None) or getattr(hf, name, None)
             if token is not None:
                 self.placeholders[modality] = self.tokenizer.convert_tokens_to_ids(token)
-        self._special = frozenset(self.tokenizer.all_special_tokens)
+        self._special = frozenset(self.tokenizer.convert_ids_to_tokens(sorted(self._control_ids())))
+        # transformers once called it `audios`, and processors that models bring with them may still do so.
+        self._sounds = "audios" if "audios" in inspect.signature(hf.__call__).parameters else "audio"
 
     @property
     def rate(self) -> int:
@@ -83,16 +94,21 @@ class Processor:
                     f"prompt {prompt.id!r} has {given[modality]} {modality} part(s), but this model takes none; "
                     f"leave these prompts out, or choose a model that takes {modality}"
                 )
-        pictures = [image.decode(blobs.read(part.sha256)) for part in media if isinstance(part, Image)]
+        # As Pillow's pictures: an array with three rows would be taken for three colours.
+        pictures = [
+            Pillow.fromarray(image.decode(blobs.read(part.sha256))) for part in media if isinstance(part, Image)
+        ]
         sounds = [audio.decode(blobs.read(part.sha256), self.rate) for part in media if isinstance(part, Audio)]
         keywords: dict[str, Any] = {"return_tensors": "pt", "add_special_tokens": False}
         if pictures:
-            keywords["images"] = pictures
+            # A list for each prompt: some families show several pictures of one prompt in another way than one.
+            keywords["images"] = [pictures]
         if sounds:
-            keywords["audio"] = sounds
+            keywords[self._sounds] = sounds
             keywords["sampling_rate"] = self.rate
-        made = self.hf(text=[self.render(prompt.messages)], **keywords)
-        return self._checked(prompt, given, dict(made))
+        made = dict(self.hf(text=[self.render(prompt.messages)], **keywords))
+        self._check_heard(prompt, sounds, made)
+        return self._checked(prompt, given, made)
 
     def encode_completion(self, completion: Completion) -> Int[Tensor, " T"]:
         """The ids of an answer, with the end-of-turn token when it finished by itself.
@@ -105,14 +121,14 @@ class Processor:
             raise IntegrityError(
                 f"completion {completion.id!r} holds the control token {found[0]!r} as text; take it out of the text"
             )
-        ids = self.tokenizer(completion.text, add_special_tokens=False)["input_ids"]
+        ids = self.encode_text(self._opening + completion.text)
         if completion.finished or not ids:
             ids = [*ids, self.end_id]
         return torch.tensor(ids, dtype=torch.long)
 
     def decode(self, ids: Int[Tensor, " T"]) -> str:
         """The text of a completion's ids; control tokens left out."""
-        return self.tokenizer.decode(ids, skip_special_tokens=True)
+        return self.tokenizer.decode(ids, skip_special_tokens=True).removeprefix(self._opening)
 
     def save(self, folder: str) -> None:
         """Write the Hugging Face processor's files."""
@@ -128,11 +144,21 @@ class Processor:
 
         They differ in some families: Gemma's answers end with `<end_of_turn>`, its documents with `<eos>`.
         """
-        marker = "harken"
-        turns = (Message("user", (Text("a"),)), Message("assistant", (Text(marker),)))
-        _, found, behind = self.render(turns, ask=False).rpartition(marker)
+        turns = (Message("user", (Text("a"),)), Message("assistant", (Text(MARKER),)))
+        _, found, behind = self.render(turns, ask=False).rpartition(MARKER)
         ids = self.encode_text(behind.lstrip()) if found else []
         return ids[0] if ids and ids[0] in self._control_ids() else self.tokenizer.eos_token_id
+
+    def _before_answer(self) -> str:
+        """What the chat template puts between the place where an answer is asked for and the answer itself.
+
+        Mostly nothing; a space in some families, an empty thought in others. A policy learns to write it first.
+        """
+        asked = (Message("user", (Text("a"),)),)
+        whole = self.render((*asked, Message("assistant", (Text(MARKER),))), ask=False)
+        begun = self.render(asked, ask=True)
+        before, found, _ = whole.rpartition(MARKER)
+        return before.removeprefix(begun) if found and before.startswith(begun) else ""
 
     def _control_ids(self) -> set[int]:
         added = self.tokenizer.added_tokens_decoder.items()
@@ -165,10 +191,25 @@ class Processor:
                         "would read as a control and not as words; take it out of the text"
                     )
 
+    def _check_heard(self, prompt: Prompt, sounds: Sequence[np.ndarray], made: Mapping[str, Any]) -> None:
+        """Refuse a sound of which an extractor keeps the beginning only (Whisper's: 30 seconds)."""
+        masks = [made[name] for name in FRAMES if name in made]
+        if not masks or not sounds:
+            return
+        extractor = self.hf.feature_extractor
+        hop = extractor.hop_length
+        for sound, mask in zip(sounds, masks[0], strict=True):
+            heard = int(mask.sum()) * hop
+            if len(sound) > heard + 4 * hop:
+                raise IntegrityError(
+                    f"prompt {prompt.id!r}: a sound of {len(sound) / self.rate:.1f} s, of which the model would hear "
+                    f"the first {heard / self.rate:.1f} s; cut it, or leave the prompt out"
+                )
+
     def _checked(self, prompt: Prompt, given: Mapping[str, int], made: dict[str, Tensor]) -> EncodedPrompt:
         ids = made.pop("input_ids")[0]
         made.pop("attention_mask", None)
-        per_token = {name: made.pop(name)[0] for name in list(made) if name.endswith("token_type_ids")}
+        per_token = {name: made.pop(name)[0] for name in list(made) if name.endswith(PER_TOKEN)}
         counts = {m: int((ids == token).sum()) for m, token in self.placeholders.items()}
         for modality, count in counts.items():
             if bool(count) != bool(given.get(modality, 0)):

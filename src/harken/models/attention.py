@@ -159,6 +159,9 @@ def attends_in_groups(trunk: PreTrainedModel) -> bool:
 
 
 def use_grouped_attention(trunk: PreTrainedModel) -> None:
-    """Have a model attend by `attention`, if all of its attention goes through transformers' interface."""
+    """Have a model's decoder attend by `attention`, if all of its attention goes through transformers' interface."""
     if trunk._supports_attention_backend and trunk.config._attn_implementation == "sdpa":
-        trunk.set_attn_implementation(NAME)
+        # An encoder with attention of its own (Gemma 4's ear) keeps it: its masks have another form.
+        parts = {name: getattr(trunk.config, name) for name in trunk.config.sub_configs}
+        same = [name for name, part in parts.items() if part is not None and part._attn_implementation == "sdpa"]
+        trunk.set_attn_implementation({"": NAME, **dict.fromkeys(same, NAME)})

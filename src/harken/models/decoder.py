@@ -9,8 +9,8 @@ from transformers import PreTrainedModel
 
 from harken.data.batch import Prompts
 from harken.models.attention import attends_in_groups, groups_of
-from harken.models.cache import RoomyLayer, empty_cache, roomy
-from harken.models.prefix import prefill
+from harken.models.cache import RoomyLayer, roomy
+from harken.models.prefix import Prefix, prefill
 
 
 class Decoder(Protocol):
@@ -29,12 +29,12 @@ class SharedDecoder:
     Args:
         trunk: the model.
         prompts: P prompts.
+        prefix: the prompts, computed.
         rows: the prompt of each completion, (N,).
         room: the most tokens that a completion can have.
     """
 
-    def __init__(self, trunk: PreTrainedModel, prompts: Prompts, rows: Int[Tensor, " N"], room: int):
-        prefix = prefill(trunk, prompts, empty_cache())
+    def __init__(self, trunk: PreTrainedModel, prompts: Prompts, prefix: Prefix, rows: Int[Tensor, " N"], room: int):
         self.base = trunk.base_model
         self.rows, self.prompts = rows, len(prompts.ids)
         self.cache = roomy(prefix.cache, groups_of(rows, self.prompts), room, attends_in_groups(trunk))

@@ -177,27 +177,31 @@ def placeholders_are_counted(patient: Patient) -> list[Finding]:
 
 
 def shared_prefix_is_exact(patient: Patient) -> Finding:
-    """Log-probabilities and gradients of the shared prefix are those of full rows; else the plain layout is chosen."""
+    """Log-probabilities and gradients of the shared prefix are those of full rows; else the plain layout is chosen.
+
+    First with a last layer that computes only what completions read, then with a whole one.
+    """
     trained = [p for p in patient.model.trunk.parameters() if p.requires_grad]
     parameters = trained[:: max(1, len(trained) // GRADIENTS)]
-    try:
-        shared = patient.logprobs("shared")
-        plain = patient.logprobs("plain")
-        worst = float((shared - plain).detach().abs().max())
-        ours = _gradient(shared, parameters)
-        theirs = _gradient(plain, parameters)
-        relative = float((ours - theirs).norm() / theirs.norm().clamp(min=1e-12)) if parameters else 0.0
-    except (ValueError, RuntimeError, TypeError, AttributeError, IndexError) as error:
-        patient.model.layout = "plain"
-        return Finding(
-            "shared prefix", "plain", f"cannot be computed ({type(error).__name__})", "the plain layout is used"
-        )
-    exact = worst <= BOUND * patient.slack and relative <= RELATIVE * patient.slack
-    patient.model.layout = "shared" if exact else "plain"
-    figure = f"log p {worst:.1e}, gradients {relative:.1e}"
-    if exact:
-        return Finding("shared prefix", "ok", figure)
-    return Finding("shared prefix", "plain", figure, "not exact on this model: the plain layout is used")
+    plain = patient.logprobs("plain")
+    theirs = _gradient(plain, parameters)
+    found = []
+    for short in (True, False) if patient.model.short else (False,):
+        patient.model.short = short
+        try:
+            shared = patient.logprobs("shared")
+            worst = float((shared - plain).detach().abs().max())
+            relative = float((_gradient(shared, parameters) - theirs).norm() / theirs.norm().clamp(min=1e-12))
+        except (ValueError, RuntimeError, TypeError, AttributeError, IndexError) as error:
+            found.append(f"cannot be computed ({type(error).__name__})")
+            continue
+        figure = f"log p {worst:.1e}, gradients {relative:.1e}"
+        if worst <= BOUND * patient.slack and relative <= RELATIVE * patient.slack:
+            patient.model.layout = "shared"
+            return Finding("shared prefix", "ok", figure if short else f"{figure}, whole last layer")
+        found.append(figure)
+    patient.model.layout = "plain"
+    return Finding("shared prefix", "plain", found[-1], "not exact on this model: the plain layout is used")
 
 
 def _gradient(logprobs: Tensor, parameters: Sequence[Tensor]) -> Tensor:
@@ -306,10 +310,11 @@ def examine(model: Model) -> list[Finding]:
     model.eval()
     with tempfile.TemporaryDirectory() as scratch:
         patient = admit(model, Blobs(Path(scratch)))
+    layout = shared_prefix_is_exact(patient)  # first: the others examine the layout that is going to be used
     return [
         *media_change_answers(patient),
         *placeholders_are_counted(patient),
-        shared_prefix_is_exact(patient),
+        layout,
         agrees_with_transformers(patient),
         padding_is_harmless(patient),
         training_equals_sampling(patient),

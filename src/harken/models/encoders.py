@@ -17,8 +17,7 @@ from harken.data.batch import Prompts
 from harken.data.processor import IntegrityError
 
 METHODS = {"image": "get_image_features", "audio": "get_audio_features"}
-FIELDS = ("pooler_output", "last_hidden_state")
-DEEP = "deepstack_features"
+POOLED, LAST, DEEP = "pooler_output", "last_hidden_state", "deepstack_features"
 
 
 def methods_of(trunk: PreTrainedModel) -> dict[str, str]:
@@ -65,29 +64,47 @@ def standing_in(base: Any, methods: Mapping[str, Callable[..., Any]]) -> Iterato
             delattr(base, METHODS[modality])
 
 
+def _rows(tensor: Tensor) -> Tensor:
+    return tensor.reshape(-1, tensor.shape[-1])
+
+
 def flat_features(out: Any) -> dict[str, Tensor]:
-    """What a forward reads of an encoder's output, each as rows of one width, (M, D)."""
-    pooled = getattr(out, FIELDS[0], None)
+    """What a forward reads of an encoder's output, each as rows of one width, (M, D).
+
+    The names say how it was given: as a tensor, as a `.list` with one a medium, or `.masked`, where shorter media are
+    filled up.
+    """
+    fields: dict[str, Any] = {POOLED: getattr(out, POOLED, None)}
+    if fields[POOLED] is None:
+        fields = {LAST: out.last_hidden_state}
+    fields |= {f"{DEEP}.{i}": layer for i, layer in enumerate(getattr(out, DEEP, None) or [])}
+    mask = getattr(out, "attention_mask", None)
     made: dict[str, Tensor] = {}
-    if isinstance(pooled, list | tuple):
-        made[f"{FIELDS[0]}.list"] = torch.cat([part.reshape(-1, part.shape[-1]) for part in pooled])
-    elif pooled is not None:
-        made[FIELDS[0]] = pooled.reshape(-1, pooled.shape[-1])
-    else:
-        made[FIELDS[1]] = out.last_hidden_state.reshape(-1, out.last_hidden_state.shape[-1])
-    for i, layer in enumerate(getattr(out, DEEP, None) or []):
-        made[f"{DEEP}.{i}"] = layer.reshape(-1, layer.shape[-1])
+    for name, value in fields.items():
+        if isinstance(value, list | tuple):
+            made[f"{name}.list"] = torch.cat([_rows(part) for part in value])
+        elif mask is not None and value.dim() == 3 and mask.shape == value.shape[:2]:
+            made[f"{name}.masked"] = value[mask.bool()]
+        else:
+            made[name] = _rows(value)
     return made
 
 
 def as_encoded(flat: Mapping[str, Tensor]) -> SimpleNamespace:
     """An encoder's output again, from what `flat_features` made of it."""
-    listed = flat.get(f"{FIELDS[0]}.list")
-    deep = [flat[name] for name in sorted(flat) if name.startswith(DEEP)]
+    given: dict[str, Any] = {}
+    mask = None
+    for name, rows in flat.items():
+        field = name.removesuffix(".list").removesuffix(".masked")
+        given[field] = (rows,) if name.endswith(".list") else rows
+        if name.endswith(".masked"):
+            given[field], mask = rows[None], torch.ones(1, len(rows), dtype=torch.bool, device=rows.device)
+    deep = sorted((name for name in given if name.startswith(DEEP)), key=lambda name: int(name.rpartition(".")[2]))
     return SimpleNamespace(
-        pooler_output=[listed] if listed is not None else flat.get(FIELDS[0]),
-        last_hidden_state=flat.get(FIELDS[1]),
-        deepstack_features=deep,
+        pooler_output=given.get(POOLED),
+        last_hidden_state=given.get(LAST),
+        deepstack_features=[given[name] for name in deep],
+        attention_mask=mask,
     )
 
 

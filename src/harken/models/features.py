@@ -19,8 +19,6 @@ from transformers import PreTrainedModel
 
 from harken.data.batch import EncodedPrompt, Prompts, collate_prompts
 from harken.models.encoders import (
-    DEEP,
-    FIELDS,
     are_frozen,
     as_encoded,
     encoder_hash,
@@ -54,6 +52,7 @@ class Features:
         self.folder = folder / encoder_hash(trunk)
         self._files: list[Any] = []
         self._where: dict[str, Any] = {}
+        self._names: dict[str, list[str]] = {}
         self._open()
 
     @staticmethod
@@ -71,6 +70,9 @@ class Features:
             self._files.append(opened)
             for name in opened.keys():  # noqa: SIM118  (a handle, not a mapping)
                 self._where[name] = opened
+                key, modality, *field = name.split(".", 2)
+                if field:
+                    self._names.setdefault(f"{key}.{modality}.", []).append(field[0])
 
     def missing(self, prompts: Sequence[EncodedPrompt]) -> list[EncodedPrompt]:
         """Those of the prompts whose media were not computed yet, each set of media once."""
@@ -153,18 +155,12 @@ class Features:
             named: dict[str, list[Tensor]] = {}
             for key in keys:
                 start = f"{key}.{modality}."
-                for name in _names(self._where, start):
+                names = self._names.get(start, ())
+                if not names:
+                    raise KeyError(f"the {modality} features of a prompt's media were never computed; `fill` does it")
+                for name in names:
                     named.setdefault(name, []).append(self._where[start + name].get_tensor(start + name))
             flat = {name: torch.cat(parts).to(trunk.device) for name, parts in named.items()}
             return as_encoded(flat)
 
         return call
-
-
-def _names(where: dict[str, Any], start: str) -> list[str]:
-    names = [
-        name for name in (*FIELDS, f"{FIELDS[0]}.list", *(f"{DEEP}.{i}" for i in range(16))) if start + name in where
-    ]
-    if not names:
-        raise KeyError(f"the features of a prompt's media ({start}) were never computed")
-    return names

@@ -116,7 +116,13 @@ class _Writing:
 
 @torch.no_grad()
 def generate(
-    model: Model, prompts: Prompts, rows: Int[Tensor, " N"], decoding: Decoding, generator: torch.Generator
+    model: Model,
+    prompts: Prompts,
+    rows: Int[Tensor, " N"],
+    decoding: Decoding,
+    generator: torch.Generator,
+    *,
+    keep_prefix: bool = False,
 ) -> Sampled:
     """Sample N completions.
 
@@ -126,6 +132,8 @@ def generate(
         rows: for each completion the row of its prompt, (N,).
         decoding: length and temperature, and what else shapes the choice.
         generator: draws all noise in advance, so that a row's completion does not depend on when others finish.
+        keep_prefix: whether the model is going to learn from these completions with the weights that it has now; the
+            prompts are then not computed a second time.
     """
     device, room = prompts.ids.device, decoding.max_tokens
     noise = torch.rand(len(rows), room, generator=generator).to(device)
@@ -136,7 +144,7 @@ def generate(
         decoder: Decoder
         with model.reading(asked):
             if model.layout == "shared":
-                decoder = SharedDecoder(model.trunk, asked, rows, room)
+                decoder = SharedDecoder(model.trunk, asked, model.prefix_of(asked, keep_prefix), rows, room)
             else:
                 decoder = PlainDecoder(model.trunk, asked)
         for step in range(room):

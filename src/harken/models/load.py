@@ -19,6 +19,7 @@ import harken.models.fusion.model
 import harken.models.fusion.processor  # noqa: F401  (registers the family with transformers)
 from harken.data.processor import Processor
 from harken.models.model import Model
+from harken.models.novideo import stand_in_for_video
 
 transformers_logging.disable_progress_bar()
 
@@ -54,6 +55,7 @@ def load_model(path: str | Path, dtype: torch.dtype = torch.float32) -> Model:
             )
     elif str(path).startswith((".", "/", "~", "runs/")) or str(path).count("/") != 1:
         raise FileNotFoundError(f"there is no folder {folder} (a name on the hub looks like owner/name)")
+    stand_in_for_video()
     config = AutoConfig.from_pretrained(path)
     trunk = _auto_class(config).from_pretrained(path, config=config, dtype=dtype, use_safetensors=True)
     assert isinstance(trunk, PreTrainedModel)

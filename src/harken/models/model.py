@@ -11,16 +11,17 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
-from harken.data.batch import Batch, Outputs, Prompts, select_prompts
+from harken.data.batch import Batch, Completions, Outputs, Prompts, select_prompts
 from harken.data.processor import Processor
-from harken.models.architectures.find import Layout, natural_layout
+from harken.models.architectures.find import Layout, architecture_of, natural_layout
 from harken.models.attention import use_grouped_attention
+from harken.models.cache import empty_cache
 from harken.models.encoders import counted
 from harken.models.features import Features
 from harken.models.heads import ScalarHeads
 from harken.models.lora import save_merged, speaking_as
 from harken.models.policy import language_head, logprobs_and_entropy
-from harken.models.prefix import plain_states, shared_states
+from harken.models.prefix import Kept, Prefix, plain_states, prefill, shared_states, versions_of
 from harken.models.recompute import recomputing
 
 HEADS, HEADS_CONFIG = "heads.safetensors", "heads.json"
@@ -39,6 +40,7 @@ class Model(nn.Module):
         layout: `shared` computes each prompt once; `plain` once for each completion, where the cache cannot be shared.
         adapter: the name of the adapter that it speaks through; None for the trunk as it was loaded.
         features: outputs of frozen encoders, computed before; None to run the encoders each time.
+        short: whether the last layer computes of a prompt only what its completions read.
         recompute: whether the decoder's layers are computed again in the backward pass, which saves their activations.
     """
 
@@ -54,6 +56,8 @@ class Model(nn.Module):
         self.adapter: str | None = None
         self.features: Features | None = None
         self.recompute = False
+        self.short = not architecture_of(trunk).reads_last_layer(trunk.config)
+        self._kept: Kept | None = None
 
     @property
     def width(self) -> int:
@@ -98,7 +102,8 @@ class Model(nn.Module):
         """Another model on the same trunk, without heads, that speaks through an adapter of it or through none."""
         other = Model(self.trunk, self.processor)
         other.adapter, other.temperature = adapter, self.temperature
-        other.layout, other.features, other.recompute = self.layout, self.features, self.recompute
+        other.layout, other.short = self.layout, self.short
+        other.features, other.recompute = self.features, self.recompute
         return other
 
     @contextmanager
@@ -123,9 +128,33 @@ class Model(nn.Module):
             with counted(self.trunk, prompts, self.processor.placeholders):
                 yield
 
-    def states(self, batch: Batch) -> Float[Tensor, "N T1 D"]:
-        """Hidden states before each token of the completions, and after the last position."""
+    def prefix_of(self, prompts: Prompts, keep: bool = False) -> Prefix:
+        """Prompts, computed; within `in_role` and `reading`.
+
+        Args:
+            prompts: P prompts.
+            keep: compute them with their graph, and have the next forward over the same prompts go on from there, if
+                the weights are still the same.
+        """
+        kept = self._kept
+        if kept is not None and kept.fits(self.trunk, prompts):
+            if torch.is_grad_enabled():
+                self._kept = None  # its graph serves one backward pass
+            return kept.prefix
+        self._kept = None
+        if not keep or self.recompute:
+            # A layer that is computed again in the backward pass cannot be stopped half way.
+            return prefill(self.trunk, prompts, empty_cache(), self.short and not self.recompute)
+        with torch.enable_grad():
+            prefix = prefill(self.trunk, prompts, empty_cache(), self.short)
+        self._kept = Kept(prompts, prefix, versions_of(self.trunk))
+        return prefix
+
+    def states(self, batch: Batch, last: bool = True) -> Float[Tensor, "N T1 D"]:
+        """Hidden states before each token of the completions; with `last` also after the last position."""
         prompts, completions = batch.prompts, batch.completions
+        if not last and completions.ids.shape[1] > 1:
+            completions = Completions(completions.ids[:, :-1], completions.mask[:, :-1], completions.prompt)
         each_once = torch.equal(completions.prompt, torch.arange(len(prompts.ids), device=completions.prompt.device))
         # Where no prompt has a second completion, one pass over full rows does the same work with less ado.
         shared = self.layout == "shared" and not each_once
@@ -134,7 +163,7 @@ class Model(nn.Module):
         again = self.recompute and torch.is_grad_enabled()
         with self.in_role(), self.reading(prompts), recomputing(self.trunk, again, self.in_role):
             if shared:
-                return shared_states(self.trunk, prompts, completions)
+                return shared_states(self.trunk, prompts, completions, self.prefix_of(prompts))
             return plain_states(self.trunk, prompts, completions)
 
     def forward(self, batch: Batch, needs: frozenset[str]) -> Outputs:
@@ -145,17 +174,18 @@ class Model(nn.Module):
             needs: names of fields of `Outputs`.
         """
         completions = batch.completions
-        states = self.states(batch)
+        length = completions.ids.shape[1]
+        states = self.states(batch, last="scores" in needs)
         logprobs = entropy = values = scores = logits = None
         head = language_head(self.trunk, self.suppressed, self.temperature)
         if needs & {"logprobs", "entropy"}:
             logprobs, entropy = logprobs_and_entropy(
-                states[:, :-1], head, completions.ids, completions.mask, entropy="entropy" in needs
+                states[:, :length], head, completions.ids, completions.mask, entropy="entropy" in needs
             )
         if "logits" in needs:
-            logits = head(states[:, :-1])
+            logits = head(states[:, :length])
         if "values" in needs:
-            values = self.heads["value"](states[:, :-1])[..., 0] * completions.mask
+            values = self.heads["value"](states[:, :length])[..., 0] * completions.mask
         if "scores" in needs:
             scores = self.heads["score"](last_states(states, batch))
         return Outputs(logprobs, entropy, values, scores, logits)

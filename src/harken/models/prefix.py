@@ -16,7 +16,8 @@ from harken.data.batch import Completions, Prompts
 from harken.models.architectures.architecture import start_of
 from harken.models.architectures.find import architecture_of
 from harken.models.attention import attends_in_groups, groups_of
-from harken.models.cache import branch, empty_cache
+from harken.models.cache import branch
+from harken.models.last_layer import only_last_token
 
 
 @dataclass(frozen=True)
@@ -39,37 +40,77 @@ def attention_mask(mask: Bool[Tensor, "N T"]) -> Tensor | None:
     return None if bool(mask.all()) else mask.long()
 
 
-def prefill(trunk: PreTrainedModel, prompts: Prompts, cache: Cache | None) -> Prefix:
+def prefill(trunk: PreTrainedModel, prompts: Prompts, cache: Cache | None, short: bool = False) -> Prefix:
     """Run P prompts once.
 
     Args:
         trunk: the model.
         prompts: what is asked.
         cache: what to fill; None for the model's own kind.
+        short: whether the last layer computes only what completions read (`models/last_layer.py`).
     """
     positions = architecture_of(trunk).positions(trunk, prompts)
-    out = trunk.base_model(
-        input_ids=prompts.ids,
-        # Families whose own code reads the mask (Qwen2-Audio) want it always.
-        attention_mask=prompts.mask.long(),
-        position_ids=positions,
-        past_key_values=cache,
-        use_cache=True,
-        **prompts.per_token,
-        **prompts.media,
-    )
+    with only_last_token(trunk, short):
+        out = trunk.base_model(
+            input_ids=prompts.ids,
+            # Families whose own code reads the mask (Qwen2-Audio) want it always.
+            attention_mask=prompts.mask.long(),
+            position_ids=positions,
+            past_key_values=cache,
+            use_cache=True,
+            **prompts.per_token,
+            **prompts.media,
+        )
     return Prefix(out.last_hidden_state[:, -1], out.past_key_values, start_of(positions, prompts.mask))
 
 
-def shared_states(trunk: PreTrainedModel, prompts: Prompts, completions: Completions) -> Float[Tensor, "N T1 D"]:
+@dataclass(frozen=True)
+class Kept:
+    """A prefix that was computed with its graph, for the first update with the weights that it was computed with.
+
+    Attributes:
+        prompts: whose it is.
+        prefix: the prompts, computed.
+        versions: how often each weight had been changed then.
+    """
+
+    prompts: Prompts
+    prefix: Prefix
+    versions: tuple[int, ...]
+
+    def fits(self, trunk: PreTrainedModel, prompts: Prompts) -> bool:
+        """Whether these are the same prompts, media included, and the same weights."""
+        mine = self.prompts
+        if prompts.ids.shape != mine.ids.shape or prompts.media_keys != mine.media_keys:
+            return False
+        counts = zip(*(counts.tolist() for counts in prompts.placeholders.values()), strict=True)
+        unnamed = any(sum(row) and not key for row, key in zip(counts, prompts.media_keys, strict=False))
+        if unnamed or self.versions != versions_of(trunk):
+            return False
+        return bool((prompts.ids == mine.ids).all()) and bool((prompts.mask == mine.mask).all())
+
+
+def versions_of(trunk: PreTrainedModel) -> tuple[int, ...]:
+    """How often each weight was changed in place."""
+    return tuple(parameter._version for parameter in trunk.parameters())
+
+
+def shared_states(
+    trunk: PreTrainedModel, prompts: Prompts, completions: Completions, prefix: Prefix
+) -> Float[Tensor, "N T1 D"]:
     """Hidden states along N completions, the prompts computed once.
+
+    Args:
+        trunk: the model.
+        prompts: P prompts.
+        completions: N completions.
+        prefix: the prompts, computed.
 
     Returns:
         (N, T + 1, D): entry t is the state before token t of the completion (it predicts token t), the last one is the
         state after its last position.
     """
     rows = completions.prompt
-    prefix = prefill(trunk, prompts, empty_cache())
     past = prompts.mask.index_select(0, rows)
     steps = torch.arange(completions.ids.shape[1], device=rows.device)
     # Completions are padded on the right, where a causal model does not look: only the prompts' padding is masked.

@@ -13,13 +13,14 @@ import yaml
 from pydantic import TypeAdapter, ValidationError
 
 import harken.algorithms
-from harken.algorithms.objective import RLAlgorithm
+from harken.algorithms.objective import PreferenceObjective, RLAlgorithm
 from harken.models.fusion.build import FamilyConfig
 from harken.models.generate import Decoding
 from harken.models.load import Dtype
 from harken.models.lora import AdapterConfig
 from harken.reward.model import RewardModelConfig
 from harken.train.optimizers import OptimizerConfig
+from harken.train.preferences import PreferencesConfig
 from harken.train.rollout import RolloutConfig
 from harken.train.sources import DemonstrationsConfig
 
@@ -154,16 +155,18 @@ class RewardConfig:
 
 @dataclass(frozen=True)
 class AlignConfig:
-    """Reinforcement.
+    """How the policy is moved towards what people prefer.
 
     Attributes:
-        rollout: how much, and the mix of rewards.
+        rollout: how much reinforcement, and the mix of rewards; for algorithms that sample.
+        preferences: how much training on people's answers; for algorithms that learn from these directly.
         optimizer: how weights move.
         human_only: whether a second policy is trained without the environment's rewards, for the report.
         adapter: train a low-rank adapter: policy with it, reference without it, on one copy of the weights.
     """
 
     rollout: RolloutConfig = field(default_factory=RolloutConfig)
+    preferences: PreferencesConfig = field(default_factory=PreferencesConfig)
     optimizer: OptimizerConfig = field(default_factory=lambda: OptimizerConfig(rate=5e-4, muon_rate=5e-4))
     human_only: bool = True
     adapter: AdapterConfig | None = None
@@ -204,7 +207,7 @@ class Recipe:
         feedback: what is asked, and of whom.
         reward: the reward model.
         algorithm: `{name: ppo}` and its fields; the name is a file of `harken/algorithms`.
-        align: reinforcement.
+        align: reinforcement, or training on preferences, as the algorithm is.
         evaluation: the evaluation.
     """
 
@@ -224,29 +227,40 @@ class Recipe:
     align: AlignConfig = field(default_factory=AlignConfig)
     evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
 
-    def rl_algorithm(self) -> RLAlgorithm:
-        """The reinforcement method that `algorithm` names."""
+    def made_algorithm(self) -> RLAlgorithm | PreferenceObjective:
+        """The method that `algorithm` names."""
         return make_algorithm(self.algorithm)
 
 
-def make_algorithm(settings: Mapping[str, Any]) -> RLAlgorithm:
-    """A reinforcement method from `{name: ppo, clip: 0.1}`.
+def make_algorithm(settings: Mapping[str, Any]) -> RLAlgorithm | PreferenceObjective:
+    """A method from `{name: ppo, clip: 0.1}`: one of reinforcement, or one that learns from preferences directly.
 
     Raises:
         RecipeError: if there is no such method, or it has no such field.
     """
-    known = rl_algorithms()
+    known = rl_algorithms() | preference_objectives()
     name = str(settings.get("name"))
     if name not in known:
         near = difflib.get_close_matches(name, list(known), 1)
         hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(sorted(known))}"
         raise RecipeError(f"algorithm.name: there is no {name!r}; {hint}")
-    algorithm: RLAlgorithm = validate(known[name], {k: v for k, v in settings.items() if k != "name"}, "algorithm")
+    algorithm: RLAlgorithm | PreferenceObjective = validate(
+        known[name], {k: v for k, v in settings.items() if k != "name"}, "algorithm"
+    )
     return algorithm
 
 
 def rl_algorithms() -> dict[str, type]:
     """The reinforcement methods of the house by name: the files of `algorithms/` whose class has `advantages`."""
+    return _algorithms_with("advantages")
+
+
+def preference_objectives() -> dict[str, type]:
+    """The methods that learn from preferences directly, by name: the files whose class says what it `learns` from."""
+    return _algorithms_with("learns")
+
+
+def _algorithms_with(attribute: str) -> dict[str, type]:
     found: dict[str, type] = {}
     for module in pkgutil.iter_modules(harken.algorithms.__path__):
         if module.name == "objective":
@@ -254,7 +268,7 @@ def rl_algorithms() -> dict[str, type]:
         loaded = importlib.import_module(f"harken.algorithms.{module.name}")
         for value in vars(loaded).values():
             here = isinstance(value, type) and value.__module__ == loaded.__name__
-            if here and dataclasses.is_dataclass(value) and "advantages" in vars(value):
+            if here and dataclasses.is_dataclass(value) and attribute in vars(value):
                 found[module.name] = cast(type, value)
     return found
 
@@ -342,14 +356,14 @@ def read_recipe(path: Path, overrides: Sequence[str] = ()) -> Recipe:
         # `algorithm.clip=0.1` alone is about the default algorithm.
         plain = merge({"algorithm": {"name": DEFAULT_ALGORITHM}}, plain)
     recipe: Recipe = validate(Recipe, plain, "")
-    recipe.rl_algorithm()
+    recipe.made_algorithm()
     return recipe
 
 
 def resolved(recipe: Recipe) -> dict[str, Any]:
     """All settings, defaults and the algorithm's fields included, as plain data."""
     plain = dataclasses.asdict(recipe)
-    algorithm = recipe.rl_algorithm()
+    algorithm = recipe.made_algorithm()
     assert dataclasses.is_dataclass(algorithm) and not isinstance(algorithm, type)
     plain["algorithm"] = {"name": recipe.algorithm["name"], **dataclasses.asdict(algorithm)}
     return plain

@@ -166,7 +166,11 @@ class _Page:
             svg = curves([line], "Supervised loss", "step", "nats a token")
             plots.append(page.Plot("Supervised training", svg, "Mean over 15 steps and its spread."))
         for arm in self.arms:
-            records = [r for r in read_metrics(self.run.metrics, f"{self.here}/{arm}") if "kl" in r]
+            every = read_metrics(self.run.metrics, f"{self.here}/{arm}")
+            records = [r for r in every if "kl" in r]
+            if not records:
+                plots += preference_plots(every)
+                continue
             steps = [r["step"] for r in records]
             names = [name for name in records[0] if name.startswith("reward/")]
             lines = [Series(name.removeprefix("reward/"), steps, [r[name] for r in records]) for name in names]
@@ -252,6 +256,23 @@ class _Page:
         ]
         markers = [(name, read_marker(self.run.folder, name)) for name in names]
         return tuple(page.StageRow(name, m.seconds, m.peak_mib) for name, m in markers if m is not None)
+
+
+def preference_plots(records: Sequence[dict[str, Any]]) -> list[page.Plot]:
+    """How training on preferences went; nothing where a stage left no figures."""
+    names = sorted({name for record in records for name in record if name.endswith("_reward")})
+    lines = []
+    for name in names:
+        mine = [record for record in records if name in record]
+        label = name.removesuffix("_reward")
+        lines.append(smoothed(label, [r["step"] for r in mine], [r[name] for r in mine], 9))
+    if not lines:
+        return []
+    steps, right = [r["step"] for r in records], [r["accuracy"] for r in records]
+    lines.append(smoothed("accuracy", steps, right, 9, axis="right"))
+    svg = curves(lines, "Training on preferences", "step", "the policy's own reward", "accuracy")
+    caption = "The rewards that the policy implies, and how often the better completion has the higher one."
+    return [page.Plot("Training on preferences", svg, caption)]
 
 
 def _won(found: dict[str, Any]) -> WinRate:

@@ -4,10 +4,10 @@ from typing import Any
 
 from harken.pipeline.ask import completions_work, feedback_work
 from harken.pipeline.assess import evaluation_work
-from harken.pipeline.recipe import Recipe, resolved
+from harken.pipeline.recipe import Recipe, preference_objectives, resolved
 from harken.pipeline.reporting import report_work
 from harken.pipeline.run import Stage
-from harken.pipeline.teach import Work, align_work, reward_work, sft
+from harken.pipeline.teach import Work, align_work, preferences_work, reward_work, sft
 
 
 class _Plan:
@@ -24,7 +24,9 @@ class _Plan:
         self.here = f"rounds/{round_}"
         self.newest = round_ == recipe.rounds
         self.policy = "sft" if round_ == 1 else f"rounds/{round_ - 1}/aligned"
-        environment = recipe.align.rollout.mix.environment
+        self.from_preferences = recipe.algorithm["name"] in preference_objectives()
+        # Without rollouts there is no environment's reward to leave out.
+        environment = recipe.align.rollout.mix.environment and not self.from_preferences
         self.arms = ("aligned", "human_only") if recipe.align.human_only and environment else ("aligned",)
 
     def settings(self, *names: str) -> dict[str, Any]:
@@ -52,11 +54,16 @@ class _Plan:
         ]
 
     def teach(self) -> list[Stage]:
-        """The reward model, and the policies moved towards it."""
+        """The reward model, and the policies moved towards it, or towards what was said."""
         here = self.here
         settings = {"reward": self.plain["reward"], "held_out": self.plain["completions"]["held_out"]}
         inputs = (self.policy, f"{here}/feedback")
         out = [self.stage("reward", "reward", inputs, settings, reward_work(self.round, self.policy))]
+        if self.from_preferences:
+            settings = {"held_out": settings["held_out"], **self.settings("data", "algorithm", "align")}
+            work = preferences_work(self.round, self.policy)
+            needed = ("sft", self.policy, f"{here}/feedback")
+            return [*out, self.stage("align", "aligned", needed, settings, work, "aligned.samples.jsonl")]
         for arm in self.arms:
             work = align_work(self.round, self.policy, human_only=arm == "human_only")
             needed = ("sft", self.policy, f"{here}/reward")

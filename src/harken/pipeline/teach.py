@@ -1,9 +1,10 @@
-"""The stages that change weights: supervised training, the reward model, reinforcement."""
+"""The stages that change weights: supervised training, the reward model, reinforcement or training on preferences."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
+from harken.algorithms.objective import PreferenceObjective, RLAlgorithm
 from harken.algorithms.sft import SFT
 from harken.data.encoded import EncodedPrompts
 from harken.data.processor import Processor
@@ -15,7 +16,14 @@ from harken.pipeline.artefact import fresh_folder, write_text
 from harken.pipeline.recipe import Recipe
 from harken.pipeline.roles import as_configured, in_training, load_as, prepare
 from harken.pipeline.run import Run
-from harken.pipeline.verbs import Feedback, Workplace, fine_tune_with_rl, read_run_feedback, train_reward_model
+from harken.pipeline.verbs import (
+    Feedback,
+    Workplace,
+    fine_tune_with_preferences,
+    fine_tune_with_rl,
+    read_run_feedback,
+    train_reward_model,
+)
 from harken.reward.model import load_reward_model
 from harken.train.loop import SAMPLES, Fit, fit
 from harken.train.sources import Demonstrations
@@ -73,16 +81,21 @@ def is_held_out(prompt_id: str, recipe: Recipe) -> bool:
     return derive(recipe.seed, "held out", prompt_id) % 10_000 < recipe.completions.held_out * 10_000
 
 
+def learnt_feedback(run: Run) -> Feedback:
+    """What was said of the prompts that are not held out."""
+    said = read_run_feedback(run.folder)
+    learnt = tuple(a for a in said.answers if not is_held_out(a.feedback.prompt_id, run.recipe))
+    return Feedback(said.prompts, said.completions, learnt)
+
+
 def reward_work(round_: int, policy: str) -> Work:
     """Fit the reward model of a round, beginning from a policy's weights."""
 
     def work(run: Run, key: str) -> None:
         stage = f"rounds/{round_}/reward"
-        said = read_run_feedback(run.folder)
-        learnt = tuple(a for a in said.answers if not is_held_out(a.feedback.prompt_id, run.recipe))
         reward = train_reward_model(
             load_as(run.folder / policy, run.recipe.model),
-            Feedback(said.prompts, said.completions, learnt),
+            learnt_feedback(run),
             config=run.recipe.reward,
             at=workplace(run, stage, key),
         )
@@ -92,12 +105,38 @@ def reward_work(round_: int, policy: str) -> Work:
     return work
 
 
+def preferences_work(round_: int, policy: str) -> Work:
+    """Move a policy towards what was said, without the reward model."""
+
+    def work(run: Run, key: str) -> None:
+        stage = f"rounds/{round_}/aligned"
+        config, algorithm = run.recipe.align, run.recipe.made_algorithm()
+        assert isinstance(algorithm, PreferenceObjective), "the plan asks for this with such an algorithm alone"
+        begun = load_as(run.folder / policy, run.recipe.model)
+        # As in reinforcement: with an adapter, the policy it began as is the reference.
+        reference = None if config.adapter or not algorithm.reference else load_as(run.folder / "sft", run.recipe.model)
+        model = fine_tune_with_preferences(
+            begun,
+            learnt_feedback(run),
+            algorithm=algorithm,
+            config=config,
+            reference=reference,
+            at=workplace(run, stage, key),
+        )
+        with fresh_folder(run.folder / stage) as folder:
+            model.save(folder)
+        write_text(run.folder / f"{stage}.samples.jsonl", "")  # it samples nothing
+
+    return work
+
+
 def align_work(round_: int, policy: str, human_only: bool) -> Work:
     """Move a policy towards the reward of a round; `human_only` leaves the environment's rewards out."""
 
     def work(run: Run, key: str) -> None:
         stage = f"rounds/{round_}/{'human_only' if human_only else 'aligned'}"
-        config = run.recipe.align
+        config, algorithm = run.recipe.align, run.recipe.made_algorithm()
+        assert isinstance(algorithm, RLAlgorithm), "the plan asks for this with such an algorithm alone"
         if human_only:
             mix = replace(config.rollout.mix, environment={})
             config = replace(config, rollout=replace(config.rollout, mix=mix))
@@ -109,7 +148,7 @@ def align_work(round_: int, policy: str, human_only: bool) -> Work:
             begun,
             load_reward_model(run.folder / f"rounds/{round_}/reward", begun if config.adapter else None, dtype),
             run.world.prompts,
-            algorithm=run.recipe.rl_algorithm(),
+            algorithm=algorithm,
             config=config,
             reference=reference,
             at=workplace(run, stage, key),

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from torch import nn
 
-from harken.algorithms.objective import Objective, RLAlgorithm
+from harken.algorithms.objective import Objective, PreferenceObjective, RLAlgorithm
 from harken.data.blobs import Blobs
 from harken.data.encoded import EncodedPrompts
 from harken.data.prompts import load_prompts
@@ -26,9 +26,12 @@ from harken.pipeline.roles import in_training, prepare
 from harken.reward.mix import Mix
 from harken.reward.model import RewardModel
 from harken.reward.objective import FeedbackObjective
+from harken.train.judgements import Judgements, judgements_of
 from harken.train.loop import Fit, Source, fit
 from harken.train.optimizers import OptimizerConfig
-from harken.train.rollout import RolloutConfig, Rollouts, Sampling, Scorer, sample_completions
+from harken.train.preferences import Preferences, pairs_of
+from harken.train.rollout import RolloutConfig, Rollouts, Sampling, sample_completions
+from harken.train.scorer import Scorer
 from harken.train.statements import Statements
 from harken.types import Answer, Completion, Prompt
 
@@ -244,7 +247,7 @@ def fine_tune_with_rl(
         the aligned model.
 
     Raises:
-        ValueError: if nothing rewards, or there are no prompts.
+        ValueError: if nothing rewards, there are no prompts, or the algorithm is none of reinforcement.
     """
     at = at or Workplace(stage="align")
     config = config or AlignConfig(rollout=RolloutConfig(mix=Mix(environment={})))
@@ -252,9 +255,11 @@ def fine_tune_with_rl(
     if reward_model is None and not rollout.mix.environment:
         raise ValueError("nothing rewards: give a reward model, or rules in config.rollout.mix.environment")
     made = make_algorithm({"name": algorithm}) if isinstance(algorithm, str) else algorithm
+    if not isinstance(made, RLAlgorithm):
+        raise ValueError(f"{type(made).__name__} learns from people's answers; call fine_tune_with_preferences")
     asked = _prompts(prompts, at.blobs)
     policy = in_training(model, "policy", config.adapter, derive(at.seed, "adapter"))
-    held = reference or (copy.deepcopy(model) if config.adapter is None else model.beside(model.adapter))
+    held = reference or _as_it_was(model, config)
     if "values" in made.needs:
         policy.add_heads("value", 1, derive(at.seed, "value head"))
     policy.temperature = held.temperature = rollout.decoding.temperature
@@ -268,5 +273,60 @@ def fine_tune_with_rl(
     encoded = EncodedPrompts(policy.processor, at.blobs)
     prepare(policy, asked, encoded)
     source = Rollouts(policy, held, scorer, asked, encoded, made, rollout, at.seed)
+    _fit(policy, source, made, config.optimizer, at)
+    return policy.eval()
+
+
+def _as_it_was(model: Model, config: AlignConfig) -> Model:
+    """The model that a policy began as: a copy, or the same weights where only an adapter is trained."""
+    return copy.deepcopy(model) if config.adapter is None else model.beside(model.adapter)
+
+
+def fine_tune_with_preferences(
+    model: Model,
+    feedback: Feedback,
+    *,
+    algorithm: str | PreferenceObjective = "dpo",
+    config: AlignConfig | None = None,
+    reference: Model | None = None,
+    at: Workplace | None = None,
+) -> Model:
+    """Move a model towards what people said that they prefer, without a reward model and without sampling.
+
+    Args:
+        model: where the policy begins; not changed itself.
+        feedback: what was said; comparisons, rankings, ratings and edits all count.
+        algorithm: a file of `harken/algorithms` by name (dpo, ipo, kto, orpo, simpo), or one with its settings.
+        config: how much (`config.preferences`), the optimizer and the adapter.
+        reference: what the policy is measured against, for the algorithms that need it; `model` if not said (with an
+            adapter: the same weights without it).
+        at: where to work, and the seed.
+
+    Returns:
+        the aligned model.
+
+    Raises:
+        ValueError: if nobody said that one completion is better than another, or the algorithm learns from rollouts.
+    """
+    at, config = at or Workplace(stage="align"), config or AlignConfig()
+    made = make_algorithm({"name": algorithm}) if isinstance(algorithm, str) else algorithm
+    if not isinstance(made, PreferenceObjective):
+        raise ValueError(f"{type(made).__name__} learns from rollouts and their rewards; call fine_tune_with_rl")
+    prompts = {prompt.id: prompt for prompt in feedback.prompts}
+    completions = {completion.id: completion for completion in feedback.completions}
+    policy = in_training(model, "policy", config.adapter, derive(at.seed, "adapter"))
+    held = (reference or _as_it_was(model, config)).eval() if made.reference else None
+    encoded = EncodedPrompts(policy.processor, at.blobs)
+    how = config.preferences
+    source: Source
+    if made.learns == "judgements" and held is not None:
+        judged = judgements_of(feedback.answers, completions)
+        source = Judgements(judged, prompts, encoded, how, at.seed, policy, held)
+    else:
+        source = Preferences(pairs_of(feedback.answers, completions), prompts, encoded, how, at.seed, held)
+    prepare(policy, [prompts[name] for name in dict.fromkeys(a.feedback.prompt_id for a in feedback.answers)], encoded)
+    if held is not None:
+        held.temperature = policy.temperature
+        held.features = policy.features if held.trunk is policy.trunk else held.features
     _fit(policy, source, made, config.optimizer, at)
     return policy.eval()

@@ -2,14 +2,16 @@
 
 import difflib
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from harken.reward.rules import RULES
+from harken.reward.evidence import EVIDENCE_RULES, Evidence
+from harken.reward.rules import RuleSettings, rules_by_name
+from harken.types import Completion, Prompt
 
 
 @dataclass(frozen=True)
@@ -34,24 +36,62 @@ class Mix:
     Attributes:
         human_weight: lambda at the start of training.
         human_weight_end: lambda at its end, reached in a straight line; None keeps it as it was.
-        environment: the weight of each rule of `harken.reward.rules`, by name.
+        environment: the weight of each rule of `harken.reward.rules` and `harken.reward.evidence`, by name.
+        rules: settings of those rules that have some.
     """
 
     human_weight: float = 1.0
     human_weight_end: float | None = None
     environment: Mapping[str, float] = field(default_factory=dict)
+    rules: RuleSettings = field(default_factory=RuleSettings)
 
     def __post_init__(self) -> None:
+        known = [*rules_by_name(self.rules), *EVIDENCE_RULES]
         for name in self.environment:
-            if name not in RULES:
-                near = difflib.get_close_matches(name, list(RULES), 1)
-                hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(RULES)}"
+            if name not in known:
+                near = difflib.get_close_matches(name, known, 1)
+                hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(known)}"
                 raise ValueError(f"mix.environment: there is no rule {name!r}; {hint}")
+        if "length" in self.environment and self.rules.length.says_nothing:
+            raise ValueError("mix.environment weighs the length: say `limit` or `target` in mix.rules.length")
         ends = [self.human_weight] if self.human_weight_end is None else [self.human_weight, self.human_weight_end]
         if not all(math.isfinite(weight) and weight >= 0 for weight in ends):
             raise ValueError(f"mix: human_weight must be a finite number from 0 up, at both ends, not {ends}")
         if not all(math.isfinite(weight) for weight in self.environment.values()):
             raise ValueError(f"mix.environment: weights must be finite, not {dict(self.environment)}")
+
+    @property
+    def needs(self) -> frozenset[str]:
+        """The fields of `Evidence` that the rules of this mix read, besides its mask; none if they read no evidence."""
+        asked = [EVIDENCE_RULES[name].needs for name in self.environment if name in EVIDENCE_RULES]
+        return frozenset().union(*asked)
+
+    def says(
+        self, prompts: Sequence[Prompt], completions: Sequence[Completion], evidence: Evidence | None = None
+    ) -> dict[str, Float[Tensor, " N"]]:
+        """What each rule of this mix says of N completions.
+
+        Args:
+            prompts: the prompt of each completion, N of them.
+            completions: N.
+            evidence: of the same completions, with the fields that `needs` names.
+
+        Raises:
+            ValueError: if a rule reads evidence and there is none.
+        """
+        plain, out = rules_by_name(self.rules), {}
+        for name in self.environment:
+            if name in plain:
+                pairs = zip(prompts, completions, strict=True)
+                out[name] = torch.tensor([plain[name](p, c) for p, c in pairs], dtype=torch.float32)
+            elif evidence is None:
+                raise ValueError(
+                    f"the rule {name!r} reads {', '.join(sorted(EVIDENCE_RULES[name].needs))}, and no model was asked "
+                    "for them; rollouts ask the reference, and elsewhere the rule has to be left out of mix.environment"
+                )
+            else:
+                out[name] = EVIDENCE_RULES[name].score(evidence).float().cpu()
+        return out
 
     def lambda_at(self, progress: float) -> float:
         """The weight of the human reward when a share of training, 0 to 1, is done."""

@@ -84,7 +84,7 @@ class FeedbackObjective:
             metrics["accuracy"] = _accuracy(scores.detach().mean(1), said)
         parameters = (self.wording.severity, self.wording.log_scale)
         prior = sum((p.square().sum() for p in parameters), scores.new_zeros(()))
-        return Loss(total / count + self.shrink * prior, metrics)
+        return Loss(total / count + self.shrink * prior, metrics, weight=float(count))
 
 
 def _accuracy(scores: Tensor, said: Mapping[str, Tensor]) -> float:

@@ -1,10 +1,9 @@
 """Rollouts: prompts -> completions -> rewards -> advantages -> batches. A source whose data the policy makes itself."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
-from jaxtyping import Float
 from torch import Tensor
 
 from harken.algorithms.objective import RLAlgorithm, Rollout
@@ -13,12 +12,12 @@ from harken.data.encoded import EncodedPrompts
 from harken.data.seeds import derive
 from harken.models.generate import Decoding, generate
 from harken.models.model import Model
+from harken.reward.evidence import Evidence
 from harken.reward.mix import Mix, Mixed
-from harken.reward.model import RewardModel
-from harken.reward.rules import RULES
 from harken.train.sampler import LocalSampler, Sampler
+from harken.train.scorer import Scorer
 from harken.train.sources import shuffled, take
-from harken.types import JSON, Completion, Prompt
+from harken.types import JSON, Completion, Message, Prompt, Text
 
 SAMPLES_KEPT = 128
 """Completions of each rollout that are written to `samples.jsonl`."""
@@ -46,42 +45,6 @@ class RolloutConfig:
     mix: Mix = field(default_factory=Mix)
     accumulate: int = 1
     max_logprob_difference: float = 0.05
-
-
-@dataclass
-class Scorer:
-    """Completions to rewards: rules of the environment and a reward model, mixed.
-
-    Attributes:
-        mix: the weights.
-        reward: the reward model, or None where only the environment rewards.
-        encoded: prompts as the reward model reads them.
-    """
-
-    mix: Mix
-    reward: RewardModel | None
-    encoded: EncodedPrompts | None
-
-    def __call__(
-        self, prompts: Sequence[Prompt], completions: Sequence[Completion], rows: Sequence[int], progress: float
-    ) -> Mixed:
-        """Rewards of N completions; `progress` from 0 to 1 moves the mix's schedule."""
-        human = self.human(prompts, completions, rows)
-        pairs = [(prompts[row], completion) for row, completion in zip(rows, completions, strict=True)]
-        environment = {
-            name: torch.tensor([RULES[name](prompt, completion) for prompt, completion in pairs], dtype=torch.float32)
-            for name in self.mix.environment
-        }
-        return self.mix.combine(environment, human, progress)
-
-    def human(
-        self, prompts: Sequence[Prompt], completions: Sequence[Completion], rows: Sequence[int]
-    ) -> Float[Tensor, " N"]:
-        """What the reward model says of N completions; zeros without one."""
-        if self.reward is None or self.encoded is None:
-            return torch.zeros(len(rows))
-        ids = [self.encoded.processor.encode_completion(completion) for completion in completions]
-        return self.reward.combine(self.reward.scores(self.encoded(prompts), ids, rows))
 
 
 @dataclass
@@ -175,14 +138,16 @@ class Rollouts:
         # The sampler's log-probabilities are the policy's: it is asked again only for values.
         logprobs = pad_right(sampled.logprobs, 0.0)
         values = self.policy(batch, frozenset({"values"})).values if "values" in algorithm.needs else None
-        reference = logprobs
-        if self._holds:
-            held = self.reference(batch, frozenset({"logprobs"})).logprobs
-            assert held is not None
-            reference = held.float().cpu()
+        needs, mask = self.scorer.mix.needs, batch.completions.mask.cpu()
+        reference = self._reference_logprobs(batch) if self._holds or needs else logprobs
+        blind = None
+        if "blind_logprobs" in needs:
+            unseen = self.encoded([blinded(prompt) for prompt in prompts])
+            blind = self._reference_logprobs(collate(unseen, sampled.ids, rows.tolist(), processor.pad_id))
         self.policy.train()
-        mixed = self.scorer(prompts, completions, rows.tolist(), iteration / max(1, config.iterations - 1))
-        mask = batch.completions.mask.cpu()
+        progress = iteration / max(1, config.iterations - 1)
+        mixed = self.scorer(prompts, completions, rows.tolist(), progress, Evidence(mask, reference, blind))
+        _refuse_bad_rewards(mixed, completions, iteration)
         rollout = Rollout(
             prompt=rows,
             mask=mask,
@@ -210,9 +175,15 @@ class Rollouts:
             **{f"label.{name}": tensor.detach().cpu().clone() for name, tensor in labels.items()},
         }
 
+    def _reference_logprobs(self, batch: Batch) -> Tensor:
+        found = self.reference(batch.to(self.reference.trunk.device), frozenset({"logprobs"})).logprobs
+        assert found is not None
+        return found.float().cpu()
+
     @property
     def _sampler(self) -> Sampler:
-        return self.sampler or LocalSampler(self.policy, self.encoded)
+        whole = self.config.minibatches == self.config.accumulate == 1
+        return self.sampler or LocalSampler(self.policy, self.encoded, keep_prefix=whole)
 
     @property
     def _holds(self) -> bool:
@@ -269,6 +240,26 @@ class Rollouts:
         self._pending = dict(tensors)
         if isinstance(state, dict) and isinstance(state["kl_coefficient"], float):
             self.kl_coefficient = state["kl_coefficient"]
+
+
+def blinded(prompt: Prompt) -> Prompt:
+    """The same prompt without its media."""
+    messages = tuple(
+        Message(message.role, tuple(part for part in message.parts if isinstance(part, Text)) or (Text(""),))
+        for message in prompt.messages
+    )
+    return replace(prompt, id=f"{prompt.id} without media", messages=messages)
+
+
+def _refuse_bad_rewards(mixed: Mixed, completions: Sequence[Completion], iteration: int) -> None:
+    for name, rewards in {**mixed.breakdown, "total": mixed.total}.items():
+        bad = (~torch.isfinite(rewards)).nonzero()[:, 0].tolist()
+        if bad:
+            worst = completions[bad[0]]
+            raise FloatingPointError(
+                f"rollout {iteration}: the reward {name!r} of {len(bad)} completion(s) is {rewards[bad[0]].item()}, "
+                f"first of {worst.text!r}, an answer to prompt {worst.prompt_id!r}; look at the rule or the reward model"
+            )
 
 
 @dataclass(frozen=True)

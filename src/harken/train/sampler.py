@@ -42,17 +42,19 @@ class LocalSampler:
     Attributes:
         policy: samples.
         encoded: prompts as it reads them.
+        keep_prefix: whether the completions are learnt from at once, all together (see `generate`).
     """
 
     policy: Model
     encoded: EncodedPrompts
+    keep_prefix: bool = False
 
     def sample(self, prompts: Sequence[Prompt], rows: Int[Tensor, " N"], decoding: Decoding, seed: int) -> Sampled:
         """N completions of P prompts, each prompt computed once."""
         device = next(self.policy.parameters()).device
         asked = collate_prompts(self.encoded(prompts), self.encoded.processor.pad_id).to(device)
         generator = torch.Generator().manual_seed(seed)
-        return generate(self.policy, asked, rows.to(device), decoding, generator)
+        return generate(self.policy, asked, rows.to(device), decoding, generator, keep_prefix=self.keep_prefix)
 
     def refresh(self, policy: Model) -> None:
         """Nothing to do: it samples with these very weights."""

@@ -1,11 +1,12 @@
 """What harken asks of an architecture, and the answers that fit most of them."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 from jaxtyping import Bool, Int
 from torch import Tensor
-from transformers import PreTrainedModel
+from transformers import PreTrainedConfig, PreTrainedModel
 
 from harken.data.batch import Prompts
 
@@ -34,10 +35,12 @@ class Architecture:
     Attributes:
         configs: names of the configuration classes that it is for.
         positions: the prompts' position ids; completions run on from their largest.
+        reads_last_layer: whether the model itself reads the last decoder layer's states of a prompt's tokens.
     """
 
     configs: tuple[str, ...]
     positions: PromptPositions = plain_positions
+    reads_last_layer: Callable[[PreTrainedConfig], bool] = lambda config: False
 
 
 def start_of(positions: Int[Tensor, "..."], mask: Bool[Tensor, "P T"]) -> Int[Tensor, " P"]:

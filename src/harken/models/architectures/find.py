@@ -8,9 +8,10 @@ from transformers.cache_utils import DummyLayer, DynamicLayer, DynamicSlidingWin
 from harken.models.architectures.architecture import Architecture
 from harken.models.architectures.mrope import MROPE
 from harken.models.architectures.omni import OMNI
+from harken.models.architectures.qwen3_vl import QWEN3_VL
 
 Layout = Literal["shared", "plain"]
-KNOWN = {name: architecture for architecture in (MROPE, OMNI) for name in architecture.configs}
+KNOWN = {name: architecture for architecture in (MROPE, OMNI, QWEN3_VL) for name in architecture.configs}
 KEYS_AND_VALUES = {DynamicLayer, DynamicSlidingWindowLayer, DummyLayer}
 ORDINARY = Architecture(configs=())
 

@@ -30,8 +30,6 @@ MROPE = Architecture(
     configs=(
         "Qwen2VLConfig",
         "Qwen2_5_VLConfig",
-        "Qwen3VLConfig",
-        "Qwen3VLMoeConfig",
         "Qwen3_5Config",
         "Qwen3_5MoeConfig",
         "Glm4vConfig",

@@ -82,7 +82,7 @@ class FusionProcessor(ProcessorMixin):
     def __call__(
         self,
         text: str | list[str],
-        images: list[np.ndarray] | None = None,
+        images: list[Any] | None = None,
         audio: list[np.ndarray] | None = None,
         **kwargs: Any,
     ) -> BatchFeature:
@@ -90,7 +90,8 @@ class FusionProcessor(ProcessorMixin):
 
         Args:
             text: one or several rendered conversations.
-            images: pictures of all conversations in order, each uint8 (h, w, 3) (or PIL images).
+            images: pictures of all conversations in order, each uint8 (h, w, 3) (or PIL images); or a list of them
+                for each conversation, as transformers' chat templates give them.
             audio: sounds in order, each float32 (samples,) at the feature extractor's rate.
             kwargs: for the tokenizer (`padding`, `return_tensors`, `add_special_tokens`).
 
@@ -99,6 +100,8 @@ class FusionProcessor(ProcessorMixin):
         """
         texts = [text] if isinstance(text, str) else list(text)
         kwargs.pop("sampling_rate", None)
+        if images and isinstance(images[0], list):
+            images = [picture for pictures in images for picture in pictures]
         data: dict[str, Any] = {}
         image_counts: list[int] = []
         if images:
