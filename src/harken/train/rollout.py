@@ -218,6 +218,7 @@ class Rollouts:
             "length": float(rollout.mask.sum(1).float().mean()),
             "finished": float(rollout.finished.float().mean()),
             **{f"reward/{name}": float(value.mean()) for name, value in mixed.breakdown.items()},
+            "human_weight": mixed.weights["human"],
         }
         self.kl_coefficient = self.algorithm.kl.update(self.kl_coefficient, kl, len(rollout.scores))
 
@@ -258,7 +259,7 @@ def _refuse_bad_rewards(mixed: Mixed, completions: Sequence[Completion], iterati
             worst = completions[bad[0]]
             raise FloatingPointError(
                 f"rollout {iteration}: the reward {name!r} of {len(bad)} completion(s) is {rewards[bad[0]].item()}, "
-                f"first of {worst.text!r}, an answer to prompt {worst.prompt_id!r}; look at the rule or the reward model"
+                f"first of {worst.text!r}, answering {worst.prompt_id!r}; look at the rule or the reward model"
             )
 
 
