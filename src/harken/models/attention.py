@@ -122,7 +122,7 @@ def grouped_attention(
     to_own = torch.bmm(query.reshape(n * shared, each * length, width), key.own.flatten(0, 1).transpose(1, 2))
     scores = torch.cat([to_past, to_own.view(n, heads, length, -1)], -1)
     if mask is not None:
-        scores = scores.masked_fill(~mask, torch.finfo(scores.dtype).min)
+        scores = scores.masked_fill_(~mask, torch.finfo(scores.dtype).min)
     weights = scores.softmax(-1, dtype=torch.promote_types(scores.dtype, torch.float32)).to(query.dtype)
     from_past = torch.bmm(_by_prompt(weights[..., :past], groups, shared), value.past.flatten(0, 1))
     from_own = torch.bmm(weights[..., past:].reshape(n * shared, each * length, -1), value.own.flatten(0, 1))

@@ -53,7 +53,7 @@ class LanguageHead:
         if self.temperature not in (0.0, 1.0):
             logits = logits / self.temperature
         if len(self.suppressed):
-            logits = logits.index_fill(-1, self.suppressed, IMPOSSIBLE)
+            logits = logits.index_fill_(-1, self.suppressed, IMPOSSIBLE)  # in place: nobody else holds these logits
         return logits
 
     @property

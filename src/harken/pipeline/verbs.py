@@ -263,7 +263,6 @@ def fine_tune_with_rl(
     if "values" in made.needs:
         policy.add_heads("value", 1, derive(at.seed, "value head"))
     policy.temperature = held.temperature = rollout.decoding.temperature
-    held.features = policy.features if held.trunk is policy.trunk else held.features
     for module in (held, reward_model):
         if module is not None:
             module.eval()
@@ -272,6 +271,7 @@ def fine_tune_with_rl(
     )
     encoded = EncodedPrompts(policy.processor, at.blobs)
     prepare(policy, asked, encoded)
+    held.features = policy.features if held.trunk is policy.trunk else held.features
     source = Rollouts(policy, held, scorer, asked, encoded, made, rollout, at.seed)
     _fit(policy, source, made, config.optimizer, at)
     return policy.eval()
