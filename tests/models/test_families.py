@@ -219,8 +219,12 @@ def test_a_modality_that_a_family_lacks_is_refused(blobs):
 
 
 @pytest.mark.skipif(is_torchvision_available(), reason="with torchvision, video processors are the real ones")
-def test_an_unknown_video_processor_is_no_hindrance_and_is_kept(blobs, tmp_path):
+def test_an_unknown_video_processor_is_no_hindrance_and_is_kept(blobs, tmp_path, monkeypatch):
     qwen2_vl.save(tmp_path / "m")
+    # As in a process that has loaded nothing yet: the tables of parts are transformers' own.
+    theirs = ("transformers.models.auto.video_processing_auto", "AutoVideoProcessor")
+    monkeypatch.setitem(processing_utils._LazyAutoProcessorMapping._MAPPING_NAMES, "video_processor", theirs)
+    monkeypatch.setitem(processing_utils.MODALITY_TO_BASE_CLASS_MAPPING, "video_processor", "VideoProcessorMixin")
     path = tmp_path / "m" / "processor_config.json"
     config = json.loads(path.read_text())
     config["video_processor"] = {

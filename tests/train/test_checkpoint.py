@@ -70,7 +70,9 @@ def test_a_half_written_checkpoint_is_never_read(tmp_path):
     (tmp_path / "writing-00000020" / "state.json").write_text("{")
     assert checkpoint.latest(tmp_path) == tmp_path / "step-00000010"
     checkpoint.write(tmp_path, 20, {"model": {"w": torch.zeros(2)}}, {})
-    assert [p.name for p in tmp_path.iterdir()] == ["step-00000020"]
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["step-00000010", "step-00000020"]
+    checkpoint.write(tmp_path, 30, {"model": {"w": torch.zeros(2)}}, {})
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["step-00000020", "step-00000030"]
     assert checkpoint.latest(tmp_path / "none") is None
 
 

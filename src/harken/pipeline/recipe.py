@@ -23,6 +23,7 @@ from harken.train.optimizers import OptimizerConfig
 from harken.train.preferences import PreferencesConfig
 from harken.train.rollout import RolloutConfig
 from harken.train.sources import DemonstrationsConfig
+from harken.train.stopping import StoppingConfig
 
 DEFAULT_ALGORITHM = "ppo"
 
@@ -85,11 +86,13 @@ class SftConfig:
         data: how much.
         optimizer: how weights move.
         adapter: train a low-rank adapter and not the weights; it is added to them in the end.
+        stopping: early stopping on the likelihood of a part of the demonstrations that is not learnt from.
     """
 
     data: DemonstrationsConfig = field(default_factory=DemonstrationsConfig)
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
     adapter: AdapterConfig | None = None
+    stopping: StoppingConfig = field(default_factory=StoppingConfig)
 
 
 @dataclass(frozen=True)
@@ -138,6 +141,8 @@ class RewardConfig:
         model: what it is.
         steps: optimizer steps.
         batch: statements a step.
+        accumulate: parts in which a step goes through the model, to save memory.
+        stopping: early stopping on the likelihood of a part of the answers that is not learnt from.
         weights: how much each kind of feedback counts.
         optimizer: how weights move.
         adapter: train a low-rank adapter on the policy's own weights, which stay as they are.
@@ -146,6 +151,8 @@ class RewardConfig:
     model: RewardModelConfig = field(default_factory=RewardModelConfig)
     steps: int = 120
     batch: int = 32
+    accumulate: int = 1
+    stopping: StoppingConfig = field(default_factory=StoppingConfig)
     weights: Mapping[str, float] = field(
         default_factory=lambda: {"comparison": 1.0, "ranking": 1.0, "rating": 0.5, "edit": 1.0}
     )

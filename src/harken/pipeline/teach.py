@@ -27,6 +27,7 @@ from harken.pipeline.verbs import (
 from harken.reward.model import load_reward_model
 from harken.train.loop import SAMPLES, Fit, fit
 from harken.train.sources import Demonstrations
+from harken.train.stopping import held_out, held_out_likelihood
 
 Work = Callable[[Run, str], None]
 SHOWN = ("reward", "kl", "loss", "accuracy")
@@ -65,12 +66,26 @@ def sft(run: Run, key: str) -> None:
         model = in_training(model, "policy", config.adapter, derive(at.seed, "adapter")) if config.adapter else model
         encoded = EncodedPrompts(model.processor, run.blobs)
         prepare(model, [prompt for prompt, _ in run.world.demonstrations], encoded)
-        source = Demonstrations(run.world.demonstrations, encoded, config.data, run.recipe.seed)
+        held, learnt = held_out(run.world.demonstrations, config.stopping, at.seed)
+        measure = None
+        if held:
+            unseen = Demonstrations(held, encoded, config.data, run.recipe.seed)
+            measure = held_out_likelihood(model, SFT(), unseen.batch_of, len(held), config.data.batch)
         fit(
             model,
-            source,
+            Demonstrations(learnt, encoded, config.data, run.recipe.seed),
             SFT(),
-            Fit(at.folder, "sft", key, run.recipe.seed, config.optimizer, run.metrics, **at.options),
+            Fit(
+                at.folder,
+                "sft",
+                key,
+                run.recipe.seed,
+                config.optimizer,
+                run.metrics,
+                stopping=config.stopping,
+                measure=measure,
+                **at.options,
+            ),
         )
     with fresh_folder(run.folder / "sft") as folder:
         model.save(folder)

@@ -3,7 +3,7 @@
 import copy
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -33,6 +33,7 @@ from harken.train.preferences import Preferences, pairs_of
 from harken.train.rollout import RolloutConfig, Rollouts, Sampling, sample_completions
 from harken.train.scorer import Scorer
 from harken.train.statements import Statements
+from harken.train.stopping import held_out, held_out_likelihood
 from harken.types import Answer, Completion, Prompt
 
 Prompts = str | Path | Sequence[Prompt]
@@ -211,11 +212,17 @@ def train_reward_model(
     annotators = sorted({answer.annotator for answer in feedback.answers})
     reward = RewardModel(trunk, annotators, config.model, at.seed)
     prepare(trunk, feedback.prompts, encoded)
-    source = Statements(
-        feedback.answers, prompts, completions, encoded, reward.wording, config, at.seed, config.model.heads
-    )
     objective = FeedbackObjective(reward.wording, dict(config.weights))
-    _fit(reward, source, objective, config.optimizer, at)
+
+    def statements(answers: Sequence[Answer]) -> Statements:
+        return Statements(answers, prompts, completions, encoded, reward.wording, config, at.seed, config.model.heads)
+
+    held, learnt = held_out(feedback.answers, config.stopping, at.seed)
+    options = dict(at.options)
+    if held:
+        measure = held_out_likelihood(reward, objective, statements(held).batch_of, len(held), config.batch)
+        options |= {"stopping": config.stopping, "measure": measure}
+    _fit(reward, statements(learnt), objective, config.optimizer, replace(at, options=options))
     shown = [c for c in feedback.completions if not c.policy.startswith("annotator:")]
     shown.sort(key=lambda completion: completion.prompt_id)
     reward.fix_scale(reward.score_completions(shown, prompts, encoded))

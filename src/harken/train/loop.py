@@ -4,21 +4,25 @@ A step is: batches from the source, outputs of the module, loss of the objective
 randomness is derived from (seed, step), so that a checkpoint needs no generator states.
 """
 
+import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from accelerate import Accelerator
 from torch import Tensor, nn
 
-from harken.algorithms.objective import Objective
+from harken.algorithms.objective import Loss, Objective, OwnStep
 from harken.data.batch import Batch, Outputs
 from harken.data.seeds import derive
 from harken.train import checkpoint
+from harken.train.descent import Step
+from harken.train.ema import WeightAverage
 from harken.train.metrics_log import MetricsLog
 from harken.train.optimizers import OptimizerConfig, build_optimizers, rate_factor
+from harken.train.stopping import StoppingConfig, Watch
 from harken.types import JSON
 
 SAMPLES = "samples.jsonl"
@@ -77,6 +81,8 @@ class Fit:
         tracker: also log to TensorBoard, through accelerate.
         on_step: called after each step with (steps done, steps in all, metrics).
         stop: asked after each step; true ends the run with a checkpoint.
+        stopping: when training is measured on what is held out, and ends early.
+        measure: that measure; larger is better.
     """
 
     folder: Path
@@ -89,10 +95,12 @@ class Fit:
     tracker: str = "none"
     on_step: Callable[[int, int, Mapping[str, float]], None] = lambda done, total, metrics: None
     stop: Callable[[], bool] = lambda: False
+    stopping: StoppingConfig = field(default_factory=StoppingConfig)
+    measure: Callable[[], float] | None = None
 
 
 def fit(module: nn.Module, source: Source, objective: Objective, how: Fit) -> None:
-    """Train a module in place; continues from the newest checkpoint of the same key.
+    """Train a module in place; continues from the newest whole checkpoint of the same key.
 
     Args:
         module: called as `module(batch, needs)`, gives `Outputs`.
@@ -102,97 +110,164 @@ def fit(module: nn.Module, source: Source, objective: Objective, how: Fit) -> No
 
     Raises:
         Interrupted: when `how.stop` said so; a checkpoint was written.
-        FloatingPointError: if the loss is not finite: the weights of the last checkpoint are untouched.
+        FloatingPointError: if a loss, a gradient or a reward is not finite; the batch is kept, and the weights of the
+            last checkpoint are untouched.
+        OSError: if a checkpoint cannot be written; the one before is whole.
     """
-    tracked = how.tracker != "none"
-    accelerator = Accelerator(
-        cpu=not torch.cuda.is_available(),
-        log_with=how.tracker if tracked else None,
-        project_dir=how.log.parent if tracked else None,
-    )
-    if tracked:
-        accelerator.init_trackers("tensorboard")
-    optimizers = build_optimizers(module, how.optimizer)
-    rates = [[group["lr"] for group in optimizer.param_groups] for optimizer in optimizers]
-    prepared, *optimizers = accelerator.prepare(module, *optimizers)
-    log = MetricsLog(how.log, how.stage)
-    start = _restore(module, optimizers, source, how)
-    kept = MetricsLog(how.folder / SAMPLES, how.stage)
+    training = _Training(module, source, objective, how)
+    log, kept = MetricsLog(how.log, how.stage), MetricsLog(how.folder / SAMPLES, how.stage)
+    start = training.restore()
     log.rewind(start)
     kept.rewind(start)
     module.train()
     for step in range(start, source.steps):
+        if training.watch.ended:
+            break
         torch.manual_seed(derive(how.seed, how.stage, "step", step))
-        figures = _descend(accelerator, prepared, source, objective, how, step)
-        factor = rate_factor(step, source.steps, how.optimizer)
-        for optimizer, base in zip(optimizers, rates, strict=True):
-            for group, rate in zip(optimizer.param_groups, base, strict=True):
-                group["lr"] = rate * factor
-            optimizer.step()
-            optimizer.zero_grad(set_to_none=True)
+        figures = training.step(step)
         figures |= source.metrics()
+        done = step + 1
+        figures |= training.look(done)
         log.write(step, figures)
         for sample in source.samples():
             kept.write(step, sample)
-        if tracked:
-            accelerator.log(figures, step=step)
-        done = step + 1
+        if training.tracked:
+            training.accelerator.log(figures, step=step)
         stopping = how.stop()
         if stopping or (done % how.checkpoint_every == 0 and done < source.steps):
-            _checkpoint(module, optimizers, source, how, done)
+            training.checkpoint(done)
         how.on_step(done, source.steps, figures)
         if stopping and done < source.steps:
             raise Interrupted(f"{how.stage} stopped after step {done} of {source.steps}")
-    if tracked:
-        accelerator.end_training()
-    module.eval()
+    training.end()
 
 
-def _descend(
-    accelerator: Accelerator, module: nn.Module, source: Source, objective: Objective, how: Fit, step: int
-) -> dict[str, float]:
-    """Gradients of one step, clipped, and the step's figures."""
-    batches = source.batches(step)
-    figures: dict[str, float] = {}
-    for batch in batches:
-        moved = batch.to(accelerator.device)
-        outputs = module(moved, objective.needs)
-        loss = objective.loss(outputs, moved)
-        if not torch.isfinite(loss.value):
-            raise FloatingPointError(
-                f"{how.stage}, step {step}: the loss is {loss.value.item()}; lower the learning rate (now "
-                f"{how.optimizer.rate}, and {how.optimizer.muon_rate} for Muon), or look at this step's data"
-            )
-        accelerator.backward(loss.value / len(batches))
-        seen = source.observe(step, moved, outputs)
-        for name, value in {"loss": loss.value.item(), **loss.metrics, **seen}.items():
-            figures[name] = figures.get(name, 0.0) + value / len(batches)
-    figures["gradient_norm"] = float(accelerator.clip_grad_norm_(module.parameters(), how.optimizer.max_norm))
-    return figures
+class _Training:
+    """A module in training: its optimizers, what is averaged and watched, and how all of it is kept."""
+
+    def __init__(self, module: nn.Module, source: Source, objective: Objective, how: Fit):
+        self.module, self.source, self.objective, self.how = module, source, objective, how
+        self.tracked = how.tracker != "none"
+        self.accelerator = Accelerator(
+            cpu=not torch.cuda.is_available(),
+            log_with=how.tracker if self.tracked else None,
+            project_dir=how.log.parent if self.tracked else None,
+        )
+        if self.tracked:
+            self.accelerator.init_trackers("tensorboard")
+        self.own = isinstance(objective, OwnStep)
+        if isinstance(objective, OwnStep):
+            # It is called with a closure and gives the loss back, which a wrapper would not hand on.
+            self.prepared = self.accelerator.prepare(module)
+            self.optimizers = [objective.optimizer(module)]
+        else:
+            optimizers = build_optimizers(module, how.optimizer)
+            self.prepared, *self.optimizers = self.accelerator.prepare(module, *optimizers)
+        self.rates = [[group["lr"] for group in optimizer.param_groups] for optimizer in self.optimizers]
+        self.average = WeightAverage(module, how.optimizer.ema) if how.optimizer.ema else None
+        self.watch = Watch(how.stopping, how.measure)
+
+    def step(self, step: int) -> dict[str, float]:
+        """One step: batches, loss, gradients, and a move of the weights."""
+        how, source = self.how, self.source
+        batches = [batch.to(self.accelerator.device) for batch in source.batches(step)]
+        work = Step(
+            f"{how.stage}, step {step}",
+            how.folder / f"bad-step-{step:08d}",
+            self.prepared,
+            self.objective,
+            lambda batch, outputs: dict(source.observe(step, batch, outputs)),
+            f"lower the learning rate (now {how.optimizer.rate}, and {how.optimizer.muon_rate} for Muon), or look at "
+            "this step's data",
+        )
+        self._set_rates(step)
+        if self.own:
+            moved: Any = self.optimizers[0]  # its closure gives a `Loss`, and so does its step
+            loss: Loss = moved.step(lambda: work.whole_loss(batches))
+            figures = {"loss": loss.value.item(), **loss.metrics}
+        else:
+            figures = work.descend(batches, self._backward)
+            norm = float(self.accelerator.clip_grad_norm_(self.module.parameters(), how.optimizer.max_norm))
+            if not math.isfinite(norm):
+                work.refuse(batches, f"the norm of the gradient is {norm}")
+            figures["gradient_norm"] = norm
+            for optimizer in self.optimizers:
+                optimizer.step()
+                optimizer.zero_grad(set_to_none=True)
+        if self.average is not None:
+            self.average.follow(self.module)
+        return figures
+
+    def _backward(self, loss: Tensor) -> None:
+        self.accelerator.backward(loss)
+
+    def _set_rates(self, step: int) -> None:
+        factor = rate_factor(step, self.source.steps, self.how.optimizer)
+        for optimizer, base in zip(self.optimizers, self.rates, strict=True):
+            for group, rate in zip(optimizer.param_groups, base, strict=True):
+                group["lr"] = rate * factor
+
+    def look(self, done: int) -> dict[str, float]:
+        """Measure what is held out, if it is time; the best weights are kept."""
+        if not self.watch.due(done, self.source.steps):
+            return {}
+        self.module.eval()
+        with torch.no_grad():
+            figure, best = self.watch.look(done)
+        self.module.train()
+        if best and self.how.stopping.keep_best:
+            tensors = {"model": trained_tensors(self.module)}
+            checkpoint.write(self.how.folder / "best", done, tensors, {"key": self.how.key}, keep=1)
+        return {"measure": figure}
+
+    def checkpoint(self, done: int) -> None:
+        """Write everything that going on exactly needs."""
+        tensors: dict[str, dict[str, Tensor]] = {"model": trained_tensors(self.module)}
+        for i, optimizer in enumerate(self.optimizers):
+            tensors[f"optimizer{i}"], _ = checkpoint.flatten_optimizer(optimizer)
+        tensors["source"], source_state = self.source.state()
+        if self.average is not None:
+            tensors["average"] = self.average.state()
+        state = {"key": self.how.key, "source": source_state, "watch": self.watch.state()}
+        checkpoint.write(self.how.folder / "checkpoints", done, tensors, state)
+
+    def restore(self) -> int:
+        """Go on from the newest whole checkpoint of this key.
+
+        Returns:
+            how many steps are done.
+        """
+        found = checkpoint.latest(self.how.folder / "checkpoints")
+        if found is None:
+            return 0
+        tensors, state = checkpoint.read(found)
+        if state["key"] != self.how.key:
+            return 0
+        self.module.load_state_dict(tensors["model"], strict=False)
+        for i, optimizer in enumerate(self.optimizers):
+            checkpoint.restore_optimizer(optimizer, tensors[f"optimizer{i}"])
+        self.source.restore(tensors["source"], state["source"])
+        self.watch.restore(state["watch"])
+        if self.average is not None:
+            self.average.restore(tensors["average"])
+        return int(state["step"])
+
+    def end(self) -> None:
+        """Leave the weights that training is for: the best, or the average, or the last."""
+        if self.tracked:
+            self.accelerator.end_training()
+        if self.average is not None:
+            self.average.put_into(self.module)
+        best = checkpoint.latest(self.how.folder / "best") if self.watch.best is not None else None
+        if best is not None and self.how.stopping.keep_best:
+            self.module.load_state_dict(checkpoint.read(best)[0]["model"], strict=False)
+        self.module.eval()
 
 
-def _checkpoint(
-    module: nn.Module, optimizers: list[torch.optim.Optimizer], source: Source, how: Fit, done: int
-) -> None:
-    tensors: dict[str, dict[str, Tensor]] = {"model": unique_tensors(module)}
-    for i, optimizer in enumerate(optimizers):
-        tensors[f"optimizer{i}"], _ = checkpoint.flatten_optimizer(optimizer)
-    tensors["source"], source_state = source.state()
-    checkpoint.write(how.folder / "checkpoints", done, tensors, {"key": how.key, "source": source_state})
-
-
-def _restore(module: nn.Module, optimizers: list[torch.optim.Optimizer], source: Source, how: Fit) -> int:
-    found = checkpoint.latest(how.folder / "checkpoints")
-    if found is None:
-        return 0
-    tensors, state = checkpoint.read(found)
-    if state["key"] != how.key:
-        return 0
-    module.load_state_dict(tensors["model"], strict=False)
-    for i, optimizer in enumerate(optimizers):
-        checkpoint.restore_optimizer(optimizer, tensors[f"optimizer{i}"])
-    source.restore(tensors["source"], state["source"])
-    return int(state["step"])
+def trained_tensors(module: nn.Module) -> dict[str, Tensor]:
+    """What training changes: weights that are trained and buffers; frozen weights are where the run began."""
+    frozen = {name for name, parameter in module.named_parameters() if not parameter.requires_grad}
+    return {name: tensor for name, tensor in unique_tensors(module).items() if name not in frozen}
 
 
 def unique_tensors(module: nn.Module) -> dict[str, Tensor]:

@@ -20,6 +20,7 @@ class OptimizerConfig:
         warmup: steps of linear warm-up.
         decay: how the rate falls after the warm-up, to a tenth (cosine, linear) or not at all.
         max_norm: gradients are clipped to this norm.
+        ema: decay of an exponential moving average of the weights, which training then leaves; 0 for none.
     """
 
     rate: float = 2e-3
@@ -29,6 +30,11 @@ class OptimizerConfig:
     warmup: int = 20
     decay: Literal["none", "linear", "cosine"] = "none"
     max_norm: float = 1.0
+    ema: float = 0.0
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.ema < 1:
+            raise ValueError(f"optimizer.ema is a decay from 0 to below 1, not {self.ema}")
 
 
 def build_optimizers(module: nn.Module, config: OptimizerConfig) -> list[torch.optim.Optimizer]:

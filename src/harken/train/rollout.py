@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 import torch
 from torch import Tensor
 
-from harken.algorithms.objective import RLAlgorithm, Rollout
+from harken.algorithms.objective import OwnStep, RLAlgorithm, Rollout
 from harken.data.batch import Batch, Outputs, collate, collate_prompts, pad_right
 from harken.data.encoded import EncodedPrompts
 from harken.data.seeds import derive
@@ -182,7 +182,8 @@ class Rollouts:
 
     @property
     def _sampler(self) -> Sampler:
-        whole = self.config.minibatches == self.config.accumulate == 1
+        # A method with its own step differentiates twice, which kernels of the sampler's pass may not allow.
+        whole = self.config.minibatches == self.config.accumulate == 1 and not isinstance(self.algorithm, OwnStep)
         return self.sampler or LocalSampler(self.policy, self.encoded, keep_prefix=whole)
 
     @property

@@ -31,6 +31,12 @@ def take(count: int, size: int, step: int, seed: int, name: str) -> list[int]:
     return out
 
 
+def parts(items: Sequence[int], count: int) -> list[Sequence[int]]:
+    """Numbers in `count` parts, as equal as can be; fewer if there are fewer numbers."""
+    size = -(-len(items) // count)
+    return [items[start : start + size] for start in range(0, len(items), size)]
+
+
 class Stateless:
     """A source that remembers nothing between steps."""
 
@@ -61,10 +67,12 @@ class DemonstrationsConfig:
     Attributes:
         steps: optimizer steps.
         batch: demonstrations a step.
+        accumulate: parts in which a step goes through the model, to save memory.
     """
 
     steps: int = 400
     batch: int = 32
+    accumulate: int = 1
 
 
 class Demonstrations(Stateless):
@@ -95,17 +103,20 @@ class Demonstrations(Stateless):
         return self.config.steps
 
     def batches(self, step: int) -> list[Batch]:
-        """One batch; two demonstrations of one prompt share its computation."""
-        chosen = take(len(self.pairs), min(self.config.batch, len(self.pairs)), step, self.seed, "demonstrations")
+        """One step's demonstrations; two of one prompt share its computation."""
+        size = min(self.config.batch, len(self.pairs))
+        chosen = take(len(self.pairs), size, step, self.seed, "demonstrations")
+        return [self.batch_of(part) for part in parts(chosen, self.config.accumulate)]
+
+    def batch_of(self, chosen: Sequence[int]) -> Batch:
+        """Some demonstrations, by number."""
         prompts: dict[str, Prompt] = {}
         for i in chosen:
             prompts.setdefault(self.pairs[i][0].id, self.pairs[i][0])
         rows = {name: row for row, name in enumerate(prompts)}
-        return [
-            collate(
-                self.encoded(list(prompts.values())),
-                [self._ids[i] for i in chosen],
-                [rows[self.pairs[i][0].id] for i in chosen],
-                self.encoded.processor.pad_id,
-            )
-        ]
+        return collate(
+            self.encoded(list(prompts.values())),
+            [self._ids[i] for i in chosen],
+            [rows[self.pairs[i][0].id] for i in chosen],
+            self.encoded.processor.pad_id,
+        )

@@ -13,7 +13,7 @@ from harken.data.seeds import derive
 from harken.feedback.kinds.edit import revision
 from harken.reward.likelihoods.edit import edit_weight
 from harken.reward.model import Wording
-from harken.train.sources import Stateless, take
+from harken.train.sources import Stateless, parts, take
 from harken.types import Answer, Comparison, Completion, Edit, Prompt, Ranking, Rating
 
 F = TypeVar("F", Comparison, Ranking, Rating, Edit)
@@ -29,6 +29,9 @@ class StatementsConfig(Protocol):
 
     @property
     def batch(self) -> int: ...  # noqa: D102
+
+    @property
+    def accumulate(self) -> int: ...  # noqa: D102
 
 
 @dataclass(frozen=True)
@@ -103,23 +106,26 @@ class Statements(Stateless):
         return _Statement(answer, names, weight)
 
     def batches(self, step: int) -> list[Batch]:
-        """One batch of statements of all kinds."""
+        """One step's statements of all kinds."""
         size = min(self.config.batch, len(self._statements))
-        chosen = [self._statements[i] for i in take(len(self._statements), size, step, self.seed, "statements")]
+        chosen = take(len(self._statements), size, step, self.seed, "statements")
+        return [self.batch_of(part) for part in parts(chosen, self.config.accumulate)]
+
+    def batch_of(self, numbers: Sequence[int]) -> Batch:
+        """Some statements, by number; the completions that they speak of are computed once."""
+        chosen = [self._statements[i] for i in numbers]
         chosen.sort(key=lambda statement: statement.answer.feedback.prompt_id)
         names = list(dict.fromkeys(name for statement in chosen for name in statement.completions))
         asked = list(dict.fromkeys(self.completions[name].prompt_id for name in names))
         row = {name: n for n, name in enumerate(names)}
         place = {name: p for p, name in enumerate(asked)}
-        return [
-            collate(
-                self.encoded([self.prompts[name] for name in asked]),
-                [self._ids[name] for name in names],
-                [place[self.completions[name].prompt_id] for name in names],
-                self.encoded.processor.pad_id,
-                self._labels(chosen, row),
-            )
-        ]
+        return collate(
+            self.encoded([self.prompts[name] for name in asked]),
+            [self._ids[name] for name in names],
+            [place[self.completions[name].prompt_id] for name in names],
+            self.encoded.processor.pad_id,
+            self._labels(chosen, row),
+        )
 
     def _labels(self, chosen: Sequence[_Statement], row: Mapping[str, int]) -> dict[str, Tensor]:
         labels: dict[str, Tensor] = {}
