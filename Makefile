@@ -1,6 +1,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 ARGS ?=
+JOBS ?= 2
 export TOKENIZERS_PARALLELISM := false
 
 .PHONY: demo install test check soak bench lock clean
@@ -18,14 +19,14 @@ install: .venv/.installed  ## .venv with all that demo, test and check need
 	touch $@
 
 test: install  ## the whole suite
-	$(BIN)/python -m pytest -m "not soak"
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile -m "not soak"
 
 check: install  ## format, lint, types, layers, house rules, fast tests
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/python -m pytest -m "not slow and not soak"
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile -m "not slow and not soak"
 
 soak: install  ## the long proofs
 	$(BIN)/python -m pytest -m soak

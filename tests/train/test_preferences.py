@@ -18,7 +18,8 @@ from harken.feedback.kinds.edit import revision
 from harken.models.model import Model
 from harken.train.loop import Fit, fit
 from harken.train.optimizers import OptimizerConfig
-from harken.train.preferences import Preference, Preferences, PreferencesConfig, pairs_of, parts_of
+from harken.train.preferences import Preference, Preferences, PreferencesConfig, pairs_of
+from harken.train.sources import parts
 from harken.types import Answer, Comparison, Completion, Edit, Prompt, Ranking, Rating
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "models"))
@@ -87,10 +88,10 @@ def test_completions_that_read_the_same_are_no_pair():
 
 @given(count=st.integers(1, 40), accumulate=st.integers(1, 9))
 def test_parts_hold_everything_once(count, accumulate):
-    parts = parts_of(list(range(count)), accumulate)
-    assert [i for part in parts for i in part] == list(range(count))
-    assert len(parts) <= accumulate
-    assert all(parts)
+    made = parts(list(range(count)), accumulate)
+    assert [i for part in made for i in part] == list(range(count))
+    assert len(made) <= accumulate
+    assert all(made)
 
 
 @pytest.fixture(scope="module")

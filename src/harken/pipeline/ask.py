@@ -13,8 +13,8 @@ from harken.pipeline.roles import load_as
 from harken.pipeline.run import Run, RunError
 from harken.pipeline.teach import Work
 from harken.pipeline.verbs import ask
+from harken.train.answering import Sampling, sample_completions
 from harken.train.loop import Interrupted
-from harken.train.rollout import Sampling, sample_completions
 from harken.types import Completion
 
 

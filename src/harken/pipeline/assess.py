@@ -35,8 +35,8 @@ from harken.pipeline.verbs import Feedback, read_run_feedback
 from harken.pipeline.world import World
 from harken.reward.model import RewardModel, load_reward_model
 from harken.reward.rules import ended, right_answer
+from harken.train.answering import Sampling, sample_completions
 from harken.train.metrics_log import read_metrics
-from harken.train.rollout import Sampling, sample_completions
 from harken.types import Comparison, Completion, Prompt
 
 SAME = 1e-6

@@ -170,6 +170,8 @@ class AlignConfig:
         optimizer: how weights move.
         human_only: whether a second policy is trained without the environment's rewards, for the report.
         adapter: train a low-rank adapter: policy with it, reference without it, on one copy of the weights.
+        stopping: early stopping on a part of the prompts that is not learnt from: by the mean reward there, or where
+            people's answers are learnt from directly by their likelihood.
     """
 
     rollout: RolloutConfig = field(default_factory=RolloutConfig)
@@ -177,6 +179,7 @@ class AlignConfig:
     optimizer: OptimizerConfig = field(default_factory=lambda: OptimizerConfig(rate=5e-4, muon_rate=5e-4))
     human_only: bool = True
     adapter: AdapterConfig | None = None
+    stopping: StoppingConfig = field(default_factory=StoppingConfig)
 
 
 @dataclass(frozen=True)

@@ -66,7 +66,7 @@ def sft(run: Run, key: str) -> None:
         model = in_training(model, "policy", config.adapter, derive(at.seed, "adapter")) if config.adapter else model
         encoded = EncodedPrompts(model.processor, run.blobs)
         prepare(model, [prompt for prompt, _ in run.world.demonstrations], encoded)
-        held, learnt = held_out(run.world.demonstrations, config.stopping, at.seed)
+        held, learnt = held_out(run.world.demonstrations, lambda pair: pair[0].id, config.stopping, at.seed)
         measure = None
         if held:
             unseen = Demonstrations(held, encoded, config.data, run.recipe.seed)

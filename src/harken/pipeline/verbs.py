@@ -26,14 +26,15 @@ from harken.pipeline.roles import in_training, prepare
 from harken.reward.mix import Mix
 from harken.reward.model import RewardModel
 from harken.reward.objective import FeedbackObjective
+from harken.train.answering import Sampling, sample_completions
 from harken.train.judgements import Judgements, judgements_of
 from harken.train.loop import Fit, Source, fit
 from harken.train.optimizers import OptimizerConfig
 from harken.train.preferences import Preferences, pairs_of
-from harken.train.rollout import RolloutConfig, Rollouts, Sampling, sample_completions
+from harken.train.rollout import RolloutConfig, Rollouts
 from harken.train.scorer import Scorer
 from harken.train.statements import Statements
-from harken.train.stopping import held_out, held_out_likelihood
+from harken.train.stopping import StoppingConfig, held_out, held_out_likelihood
 from harken.types import Answer, Completion, Prompt
 
 Prompts = str | Path | Sequence[Prompt]
@@ -182,6 +183,10 @@ def _fit(module: nn.Module, source: Source, objective: Objective, optimizer: Opt
         fit(module, source, objective, Fit(folder, at.stage, at.key, at.seed, optimizer, log, **at.options))
 
 
+def _measured(at: Workplace, stopping: StoppingConfig, measure: Callable[[], float] | None) -> Workplace:
+    return replace(at, options={**at.options, "stopping": stopping, "measure": measure})
+
+
 def train_reward_model(
     model: Model,
     feedback: Feedback,
@@ -217,12 +222,11 @@ def train_reward_model(
     def statements(answers: Sequence[Answer]) -> Statements:
         return Statements(answers, prompts, completions, encoded, reward.wording, config, at.seed, config.model.heads)
 
-    held, learnt = held_out(feedback.answers, config.stopping, at.seed)
-    options = dict(at.options)
+    held, learnt = held_out(feedback.answers, lambda answer: answer.feedback.prompt_id, config.stopping, at.seed)
+    measure = None
     if held:
         measure = held_out_likelihood(reward, objective, statements(held).batch_of, len(held), config.batch)
-        options |= {"stopping": config.stopping, "measure": measure}
-    _fit(reward, statements(learnt), objective, config.optimizer, replace(at, options=options))
+    _fit(reward, statements(learnt), objective, config.optimizer, _measured(at, config.stopping, measure))
     shown = [c for c in feedback.completions if not c.policy.startswith("annotator:")]
     shown.sort(key=lambda completion: completion.prompt_id)
     reward.fix_scale(reward.score_completions(shown, prompts, encoded))
@@ -279,8 +283,10 @@ def fine_tune_with_rl(
     encoded = EncodedPrompts(policy.processor, at.blobs)
     prepare(policy, asked, encoded)
     held.features = policy.features if held.trunk is policy.trunk else held.features
-    source = Rollouts(policy, held, scorer, asked, encoded, made, rollout, at.seed)
-    _fit(policy, source, made, config.optimizer, at)
+    unseen, practised = held_out(asked, lambda prompt: prompt.id, config.stopping, at.seed)
+    source = Rollouts(policy, held, scorer, practised, encoded, made, rollout, at.seed)
+    measure = (lambda: source.held_out_reward(unseen)) if unseen else None
+    _fit(policy, source, made, config.optimizer, _measured(at, config.stopping, measure))
     return policy.eval()
 
 
@@ -325,15 +331,20 @@ def fine_tune_with_preferences(
     held = (reference or _as_it_was(model, config)).eval() if made.reference else None
     encoded = EncodedPrompts(policy.processor, at.blobs)
     how = config.preferences
-    source: Source
-    if made.learns == "judgements" and held is not None:
-        judged = judgements_of(feedback.answers, completions)
-        source = Judgements(judged, prompts, encoded, how, at.seed, policy, held)
-    else:
-        source = Preferences(pairs_of(feedback.answers, completions), prompts, encoded, how, at.seed, held)
+    unseen, learnt = held_out(feedback.answers, lambda answer: answer.feedback.prompt_id, config.stopping, at.seed)
+
+    def source_of(answers: Sequence[Answer]) -> Judgements | Preferences:
+        if made.learns == "judgements" and held is not None:
+            return Judgements(judgements_of(answers, completions), prompts, encoded, how, at.seed, policy, held)
+        return Preferences(pairs_of(answers, completions), prompts, encoded, how, at.seed, held)
+
     prepare(policy, [prompts[name] for name in dict.fromkeys(a.feedback.prompt_id for a in feedback.answers)], encoded)
     if held is not None:
         held.temperature = policy.temperature
         held.features = policy.features if held.trunk is policy.trunk else held.features
-    _fit(policy, source, made, config.optimizer, at)
+    measure = None
+    if unseen:
+        apart = source_of(unseen)
+        measure = held_out_likelihood(policy, made, apart.batch_of, len(apart), how.batch)
+    _fit(policy, source_of(learnt), made, config.optimizer, _measured(at, config.stopping, measure))
     return policy.eval()

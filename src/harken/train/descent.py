@@ -1,7 +1,7 @@
 """One step's loss and gradients over its batches: parts together give what the whole would."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
@@ -54,6 +54,7 @@ class Step:
     objective: Objective
     observe: Callable[[Batch, Outputs], dict[str, float]]
     advice: str
+    _seen: dict[str, float] | None = field(default=None, init=False)
 
     def loss_of(self, batch: Batch) -> tuple[Loss, dict[str, float]]:
         """A batch's loss, and what the source says of its outputs.
@@ -100,15 +101,26 @@ class Step:
         return figures.means()
 
     def whole_loss(self, batches: Sequence[Batch]) -> Loss:
-        """The loss of all batches with its graph, for a method that moves the weights by itself."""
+        """The loss of all batches with its graph, for a method that moves the weights by itself.
+
+        The first call is with the step's weights: it is checked, and the source sees it. Later ones try others, which
+        the method itself accepts or not.
+        """
         figures, value, constraint = Figures(), None, None
+        first = self._seen is None
         for batch in batches:
-            loss, seen = self.loss_of(batch)
+            if first:
+                loss, seen = self.loss_of(batch)
+            else:
+                loss, seen = self.objective.loss(self.module(batch, self.objective.needs), batch), {}
             value = loss.value * loss.weight if value is None else value + loss.value * loss.weight
             if loss.constraint is not None:
                 more = loss.constraint * loss.weight
                 constraint = more if constraint is None else constraint + more
             figures.add(loss, seen)
         assert value is not None, "a step has at least one batch"
-        total = figures.total or 1.0
-        return Loss(value / total, figures.means(), figures.total, None if constraint is None else constraint / total)
+        total, means = figures.total or 1.0, figures.means()
+        self._seen = means if self._seen is None else self._seen
+        return Loss(
+            value / total, self._seen | means, figures.total, None if constraint is None else constraint / total
+        )

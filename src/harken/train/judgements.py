@@ -14,9 +14,9 @@ from harken.data.seeds import derive
 from harken.feedback.kinds import comparison, edit, ranking
 from harken.models.model import Model
 from harken.reward.likelihoods.edit import edit_weight
-from harken.train.preferences import PreferencesConfig, first_epoch, parts_of
+from harken.train.preferences import PreferencesConfig, first_epoch
 from harken.train.reference import FixedRows, ReferenceLogprobs, Row
-from harken.train.sources import Stateless, shuffled, take
+from harken.train.sources import Stateless, parts, shuffled, take
 from harken.types import Answer, Comparison, Completion, Edit, Prompt, Ranking, Rating
 
 
@@ -113,8 +113,8 @@ class Judgements(Stateless):
     def __post_init__(self) -> None:
         self._mismatched = _mismatch([j.completion for j in self.judgements], self.seed)
         self._rows = FixedRows(self.prompts, [j.completion for j in self.judgements], self.encoded)
-        parts = first_epoch(len(self.judgements), self.config, self.seed, "judgements")
-        groups = [group for part in parts for group in (self._judged(part), self._beside(part))]
+        epoch = first_epoch(len(self.judgements), self.config, self.seed, "judgements")
+        groups = [group for part in epoch for group in (self._judged(part), self._beside(part))]
         self._logprobs = ReferenceLogprobs(self.reference, self._rows, groups)
 
     @property
@@ -125,16 +125,27 @@ class Judgements(Stateless):
     def batches(self, step: int) -> list[Batch]:
         """One step's judgements, in `config.accumulate` parts."""
         size = min(self.config.batch, len(self.judgements))
-        parts = parts_of(take(len(self.judgements), size, step, self.seed, "judgements"), self.config.accumulate)
+        mine = parts(take(len(self.judgements), size, step, self.seed, "judgements"), self.config.accumulate)
+        baseline = self._baseline(mine)
+        return [self._batch(part, baseline) for part in mine]
+
+    def __len__(self) -> int:
+        """How many judgements there are."""
+        return len(self.judgements)
+
+    def batch_of(self, part: Sequence[int]) -> Batch:
+        """Some judgements, by number, with a reference point of their own."""
+        return self._batch(part, self._baseline([part]))
+
+    def _baseline(self, groups: Sequence[Sequence[int]]) -> Tensor:
         seen: set[Row] = set()
         ratios = []
-        for part in parts:
+        for part in groups:
             rows = [row for row in self._beside(part) if row not in seen]
             seen.update(rows)
             if rows:
                 ratios.append(self._ratios(rows))
-        baseline = kl_baseline(torch.cat(ratios))
-        return [self._batch(part, baseline) for part in parts]
+        return kl_baseline(torch.cat(ratios))
 
     def _judged(self, part: Sequence[int]) -> list[Row]:
         """The part's completions, each once, those of one prompt side by side."""

@@ -196,7 +196,7 @@ class _Training:
                 optimizer.zero_grad(set_to_none=True)
         if self.average is not None:
             self.average.follow(self.module)
-        return figures
+        return figures | {"learning_rate": self.optimizers[-1].param_groups[0]["lr"]}
 
     def _backward(self, loss: Tensor) -> None:
         self.accelerator.backward(loss)

@@ -13,7 +13,7 @@ from harken.feedback.kinds import comparison, edit, ranking
 from harken.models.model import Model
 from harken.reward.likelihoods.edit import edit_weight
 from harken.train.reference import FixedRows, ReferenceLogprobs, Row
-from harken.train.sources import Stateless, shuffled, take
+from harken.train.sources import Stateless, parts, shuffled, take
 from harken.types import Answer, Comparison, Completion, Edit, Prompt, Ranking, Rating
 
 
@@ -90,17 +90,11 @@ def _reading(completion: Completion) -> tuple[str, bool]:
     return completion.text, completion.finished
 
 
-def parts_of(step: Sequence[int], accumulate: int) -> list[Sequence[int]]:
-    """One step's items in at most `accumulate` parts of nearly one size."""
-    size = -(-len(step) // accumulate)
-    return [step[start : start + size] for start in range(0, len(step), size)]
-
-
 def first_epoch(count: int, config: PreferencesConfig, seed: int, name: str) -> list[Sequence[int]]:
     """The parts of the steps of the first epoch: each item once, with those that it first goes through a model with."""
     order, size = shuffled(count, seed, name, 0), min(config.batch, count)
     steps = [order[start : start + size] for start in range(0, count, size)]
-    return [part for step in steps for part in parts_of(step, config.accumulate)]
+    return [part for step in steps for part in parts(step, config.accumulate)]
 
 
 @dataclass
@@ -134,8 +128,8 @@ class Preferences(Stateless):
             )
         self._rows = FixedRows(self.prompts, [c for p in self.pairs for c in (p.chosen, p.rejected)], self.encoded)
         if self.reference is not None:
-            parts = first_epoch(len(self.pairs), self.config, self.seed, "preferences")
-            self._logprobs = ReferenceLogprobs(self.reference, self._rows, [self._rows_of(part) for part in parts])
+            groups = first_epoch(len(self.pairs), self.config, self.seed, "preferences")
+            self._logprobs = ReferenceLogprobs(self.reference, self._rows, [self._rows_of(part) for part in groups])
 
     @property
     def steps(self) -> int:
@@ -146,7 +140,11 @@ class Preferences(Stateless):
         """One step's pairs, in `config.accumulate` parts."""
         size = min(self.config.batch, len(self.pairs))
         chosen = take(len(self.pairs), size, step, self.seed, "preferences")
-        return [self._batch(part) for part in parts_of(chosen, self.config.accumulate)]
+        return [self.batch_of(part) for part in parts(chosen, self.config.accumulate)]
+
+    def __len__(self) -> int:
+        """How many pairs there are."""
+        return len(self.pairs)
 
     def _rows_of(self, part: Sequence[int]) -> list[Row]:
         """The part's completions, each once, those of one prompt side by side."""
@@ -154,7 +152,8 @@ class Preferences(Stateless):
         rows = dict.fromkeys((c.prompt_id, c.id) for pair in pairs for c in (pair.chosen, pair.rejected))
         return sorted(rows)
 
-    def _batch(self, part: Sequence[int]) -> Batch:
+    def batch_of(self, part: Sequence[int]) -> Batch:
+        """Some pairs, by number."""
         rows = self._rows_of(part)
         place = {completion: n for n, (_, completion) in enumerate(rows)}
         pairs = [self.pairs[i] for i in part]

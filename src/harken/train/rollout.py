@@ -1,22 +1,22 @@
 """Rollouts: prompts -> completions -> rewards -> advantages -> batches. A source whose data the policy makes itself."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
 
 from harken.algorithms.objective import OwnStep, RLAlgorithm, Rollout
-from harken.data.batch import Batch, Outputs, collate, collate_prompts, pad_right
+from harken.data.batch import Batch, Outputs, collate, pad_right
 from harken.data.encoded import EncodedPrompts
 from harken.data.seeds import derive
-from harken.models.generate import Decoding, generate
+from harken.models.generate import Decoding
 from harken.models.model import Model
 from harken.reward.evidence import Evidence
 from harken.reward.mix import Mix, Mixed
 from harken.train.sampler import LocalSampler, Sampler
 from harken.train.scorer import Scorer
-from harken.train.sources import shuffled, take
+from harken.train.sources import parts, shuffled, take
 from harken.types import JSON, Completion, Message, Prompt, Text
 
 SAMPLES_KEPT = 128
@@ -45,6 +45,20 @@ class RolloutConfig:
     mix: Mix = field(default_factory=Mix)
     accumulate: int = 1
     max_logprob_difference: float = 0.05
+
+
+@dataclass(frozen=True)
+class _Answers:
+    """N completions with all that is known of them; (N, T) tensors are 0 after each completion's end."""
+
+    completions: list[Completion]
+    ids: list[Tensor]
+    finished: Tensor
+    mask: Tensor
+    logprobs: Tensor
+    reference: Tensor
+    values: Tensor
+    mixed: Mixed
 
 
 @dataclass
@@ -95,14 +109,13 @@ class Rollouts:
         iteration, inner = divmod(step, self._steps_each)
         if inner == 0:
             self._pending = self._roll_out(iteration)
-        epoch, part = divmod(inner, self.config.minibatches)
+        epoch, place = divmod(inner, self.config.minibatches)
         indices = self._pending["prompt_index"].tolist()
         order = shuffled(len(indices), self.seed, "minibatches", iteration, epoch)
-        mine = sorted(order[part :: self.config.minibatches])
-        size = -(-len(mine) // self.config.accumulate)
-        return [self._minibatch(indices, mine[start : start + size]) for start in range(0, len(mine), size)]
+        mine = sorted(order[place :: self.config.minibatches])
+        return [self._minibatch(indices, part) for part in parts(mine, self.config.accumulate)]
 
-    def _minibatch(self, indices: list[int], mine: list[int]) -> Batch:
+    def _minibatch(self, indices: list[int], mine: Sequence[int]) -> Batch:
         place = {row: i for i, row in enumerate(mine)}
         pending = self._pending
         rows = [n for n, row in enumerate(pending["row"].tolist()) if row in place]
@@ -119,22 +132,54 @@ class Rollouts:
         placed = [place[row] for row in pending["row"][keep].tolist()]
         return collate(prompts, ids, placed, self.encoded.processor.pad_id, labels)
 
-    @torch.no_grad()
     def _roll_out(self, iteration: int) -> dict[str, Tensor]:
-        config, algorithm, processor = self.config, self.algorithm, self.encoded.processor
+        config, algorithm = self.config, self.algorithm
         count = min(config.prompts, len(self.prompts))
         indices = take(len(self.prompts), count, iteration, self.seed, "rollout prompts")
         prompts = [self.prompts[i] for i in indices]
-        encoded = self.encoded(prompts)
         rows = torch.arange(len(prompts)).repeat_interleave(algorithm.group)
+        progress = iteration / max(1, config.iterations - 1)
+        answers = self._answer(prompts, rows, derive(self.seed, "rollout", iteration), f"rollout {iteration}", progress)
+        rollout = Rollout(
+            prompt=rows,
+            mask=answers.mask,
+            logprobs=answers.logprobs,
+            reference_logprobs=answers.reference,
+            scores=answers.mixed.total,
+            values=answers.values,
+            finished=answers.finished,
+            kl_coefficient=self.kl_coefficient,
+        )
+        labels = algorithm.advantages(rollout)
+        human = answers.mixed.breakdown.get("human", torch.zeros(len(rows))).tolist()
+        self._samples = [
+            {"prompt_id": c.prompt_id, "text": c.text, "finished": c.finished, "human": reward}
+            for c, reward in list(zip(answers.completions, human, strict=True))[:SAMPLES_KEPT]
+        ]
+        self._figure(rollout, answers.mixed)
+        return {
+            "prompt_index": torch.tensor(indices),
+            "row": rows,
+            "ids": pad_right(answers.ids, self.encoded.processor.pad_id),
+            "length": answers.mask.sum(1),
+            "label.sampled_logprobs": answers.logprobs,
+            # Cloned: a checkpoint stores no tensor under two names.
+            **{f"label.{name}": tensor.detach().cpu().clone() for name, tensor in labels.items()},
+        }
+
+    @torch.no_grad()
+    def _answer(self, prompts: Sequence[Prompt], rows: Tensor, seed: int, name: str, progress: float) -> _Answers:
+        """Have the policy answer, and ask all who have a say in what the answers are worth."""
+        algorithm, processor = self.algorithm, self.encoded.processor
         self.policy.eval()
         self._sampler.refresh(self.policy)
-        sampled = self._sampler.sample(prompts, rows, config.decoding, derive(self.seed, "rollout", iteration))
+        sampled = self._sampler.sample(prompts, rows, self.config.decoding, seed)
         completions = [
-            Completion(f"{iteration}.{n}", prompts[row].id, processor.decode(ids), "policy", bool(done))
+            Completion(f"{seed:016x}.{n}", prompts[row].id, processor.decode(ids), "policy", bool(done))
             for n, (row, ids, done) in enumerate(zip(rows.tolist(), sampled.ids, sampled.finished, strict=True))
         ]
-        batch = collate(encoded, sampled.ids, rows.tolist(), processor.pad_id).to(self.policy.trunk.device)
+        batch = collate(self.encoded(prompts), sampled.ids, rows.tolist(), processor.pad_id)
+        batch = batch.to(self.policy.trunk.device)
         # The sampler's log-probabilities are the policy's: it is asked again only for values.
         logprobs = pad_right(sampled.logprobs, 0.0)
         values = self.policy(batch, frozenset({"values"})).values if "values" in algorithm.needs else None
@@ -145,35 +190,20 @@ class Rollouts:
             unseen = self.encoded([blinded(prompt) for prompt in prompts])
             blind = self._reference_logprobs(collate(unseen, sampled.ids, rows.tolist(), processor.pad_id))
         self.policy.train()
-        progress = iteration / max(1, config.iterations - 1)
         mixed = self.scorer(prompts, completions, rows.tolist(), progress, Evidence(mask, reference, blind))
-        _refuse_bad_rewards(mixed, completions, iteration)
-        rollout = Rollout(
-            prompt=rows,
-            mask=mask,
-            logprobs=logprobs,
-            reference_logprobs=reference,
-            scores=mixed.total,
-            values=torch.zeros_like(logprobs) if values is None else values.float().cpu(),
-            finished=sampled.finished,
-            kl_coefficient=self.kl_coefficient,
-        )
-        labels = algorithm.advantages(rollout)
-        human = mixed.breakdown.get("human", torch.zeros(len(completions))).tolist()
-        self._samples = [
-            {"prompt_id": c.prompt_id, "text": c.text, "finished": c.finished, "human": reward}
-            for c, reward in list(zip(completions, human, strict=True))[:SAMPLES_KEPT]
-        ]
-        self._figure(rollout, mixed)
-        return {
-            "prompt_index": torch.tensor(indices),
-            "row": rows,
-            "ids": pad_right(sampled.ids, processor.pad_id),
-            "length": mask.sum(1),
-            "label.sampled_logprobs": logprobs,
-            # Cloned: a checkpoint stores no tensor under two names.
-            **{f"label.{name}": tensor.detach().cpu().clone() for name, tensor in labels.items()},
-        }
+        _refuse_bad_rewards(mixed, completions, name)
+        values = torch.zeros_like(logprobs) if values is None else values.float().cpu()
+        return _Answers(completions, sampled.ids, sampled.finished, mask, logprobs, reference, values, mixed)
+
+    def held_out_reward(self, prompts: Sequence[Prompt]) -> float:
+        """The mean reward of one completion a prompt, as weighed at the end of training; the same draws each time."""
+        total = 0.0
+        size = max(1, self.config.prompts)
+        for start in range(0, len(prompts), size):
+            part = prompts[start : start + size]
+            seed = derive(self.seed, "held out", start)
+            total += float(self._answer(part, torch.arange(len(part)), seed, "held-out prompts", 1.0).mixed.total.sum())
+        return total / len(prompts)
 
     def _reference_logprobs(self, batch: Batch) -> Tensor:
         found = self.reference(batch.to(self.reference.trunk.device), frozenset({"logprobs"})).logprobs
@@ -253,65 +283,12 @@ def blinded(prompt: Prompt) -> Prompt:
     return replace(prompt, id=f"{prompt.id} without media", messages=messages)
 
 
-def _refuse_bad_rewards(mixed: Mixed, completions: Sequence[Completion], iteration: int) -> None:
-    for name, rewards in {**mixed.breakdown, "total": mixed.total}.items():
+def _refuse_bad_rewards(mixed: Mixed, completions: Sequence[Completion], name: str) -> None:
+    for kind, rewards in {**mixed.breakdown, "total": mixed.total}.items():
         bad = (~torch.isfinite(rewards)).nonzero()[:, 0].tolist()
         if bad:
             worst = completions[bad[0]]
             raise FloatingPointError(
-                f"rollout {iteration}: the reward {name!r} of {len(bad)} completion(s) is {rewards[bad[0]].item()}, "
+                f"{name}: the reward {kind!r} of {len(bad)} completion(s) is {rewards[bad[0]].item()}, "
                 f"first of {worst.text!r}, answering {worst.prompt_id!r}; look at the rule or the reward model"
             )
-
-
-@dataclass(frozen=True)
-class Sampling:
-    """How prompts are answered for people, or for an evaluation.
-
-    Attributes:
-        policy: the policy's name, kept in each completion.
-        each: completions a prompt.
-        decoding: length and temperature.
-        seed: of the samples.
-        batch: prompts at a time.
-    """
-
-    policy: str
-    each: int
-    decoding: Decoding
-    seed: int
-    batch: int = 32
-
-
-def sample_completions(
-    policy: Model,
-    prompts: Sequence[Prompt],
-    encoded: EncodedPrompts,
-    how: Sampling,
-    on_batch: Callable[[int], None] = lambda done: None,
-) -> list[Completion]:
-    """Completions of every prompt, prompt by prompt, with ids that say nothing of the policy.
-
-    Args:
-        policy: who answers.
-        prompts: what is asked.
-        encoded: prompts as the policy reads them.
-        how: how many, and how.
-        on_batch: called with the number of prompts done.
-    """
-    policy.eval()
-    processor = encoded.processor
-    device = next(policy.parameters()).device
-    out: list[Completion] = []
-    for start in range(0, len(prompts), how.batch):
-        part = prompts[start : start + how.batch]
-        rows = torch.arange(len(part)).repeat_interleave(how.each)
-        generator = torch.Generator().manual_seed(derive(how.seed, "completions", start))
-        asked = collate_prompts(encoded(part), processor.pad_id).to(device)
-        sampled = generate(policy, asked, rows.to(device), how.decoding, generator)
-        for n, (row, ids) in enumerate(zip(rows.tolist(), sampled.ids, strict=True)):
-            identity = f"{derive(how.seed, how.policy, part[row].id, n % how.each):016x}"
-            text = processor.decode(ids)
-            out.append(Completion(identity, part[row].id, text, how.policy, bool(sampled.finished[n])))
-        on_batch(min(start + how.batch, len(prompts)))
-    return out

@@ -39,14 +39,24 @@ class StoppingConfig:
             raise ValueError("stopping.patience counts measures: say stopping.every too")
 
 
-def held_out(items: Sequence[T], config: StoppingConfig, seed: int) -> tuple[Sequence[T], Sequence[T]]:
-    """What is measured on, and what is learnt from; all is learnt from where nothing is measured."""
-    if not config.every or len(items) < 2:
+def held_out(
+    items: Sequence[T], prompt_of: Callable[[T], str], config: StoppingConfig, seed: int
+) -> tuple[Sequence[T], Sequence[T]]:
+    """What is measured on, and what is learnt from; all is learnt from where nothing is measured.
+
+    Args:
+        items: what there is.
+        prompt_of: an item's prompt, by id: what is said of one prompt is held out together.
+        config: how large a share.
+        seed: of the choice.
+    """
+    names = list(dict.fromkeys(prompt_of(item) for item in items))
+    if not config.every or len(names) < 2:
         return (), items
-    count = min(max(1, round(config.share * len(items))), len(items) - 1)
-    order = torch.randperm(len(items), generator=torch.Generator().manual_seed(derive(seed, "held out"))).tolist()
-    chosen = set(order[:count])
-    return [item for n, item in enumerate(items) if n in chosen], [i for n, i in enumerate(items) if n not in chosen]
+    count = min(max(1, round(config.share * len(names))), len(names) - 1)
+    order = torch.randperm(len(names), generator=torch.Generator().manual_seed(derive(seed, "held out"))).tolist()
+    chosen = {names[place] for place in order[:count]}
+    return [i for i in items if prompt_of(i) in chosen], [i for i in items if prompt_of(i) not in chosen]
 
 
 def held_out_likelihood(
