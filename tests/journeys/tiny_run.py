@@ -53,7 +53,7 @@ OVERRIDES = [
 
 PLACES = {
     "sampling a token": ("harken.models.generate", "choose"),
-    "a rollout": ("harken.train.rollout", "generate"),
+    "a rollout": ("harken.train.sampler", "generate"),
     "scoring a rollout": ("harken.reward.mix", "Mix.combine"),
     "a checkpoint's file": ("harken.train.checkpoint", "save_file"),
     "a checkpoint before its name": ("harken.train.checkpoint", "flush"),

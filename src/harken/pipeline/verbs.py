@@ -35,6 +35,7 @@ from harken.train.rollout import RolloutConfig, Rollouts
 from harken.train.scorer import Scorer
 from harken.train.statements import Statements
 from harken.train.stopping import StoppingConfig, held_out, held_out_likelihood
+from harken.train.vllm import VLLMSampler
 from harken.types import Answer, Completion, Prompt
 
 Prompts = str | Path | Sequence[Prompt]
@@ -284,7 +285,8 @@ def fine_tune_with_rl(
     prepare(policy, asked, encoded)
     held.features = policy.features if held.trunk is policy.trunk else held.features
     unseen, practised = held_out(asked, lambda prompt: prompt.id, config.stopping, at.seed)
-    source = Rollouts(policy, held, scorer, practised, encoded, made, rollout, at.seed)
+    sampler = VLLMSampler(rollout.vllm, encoded, policy.suppressed) if rollout.vllm else None
+    source = Rollouts(policy, held, scorer, practised, encoded, made, rollout, at.seed, sampler)
     measure = (lambda: source.held_out_reward(unseen)) if unseen else None
     _fit(policy, source, made, config.optimizer, _measured(at, config.stopping, measure))
     return policy.eval()

@@ -17,6 +17,7 @@ from harken.reward.mix import Mix, Mixed
 from harken.train.sampler import LocalSampler, Sampler
 from harken.train.scorer import Scorer
 from harken.train.sources import parts, shuffled, take
+from harken.train.vllm import VLLMConfig
 from harken.types import JSON, Completion, Message, Prompt, Text
 
 SAMPLES_KEPT = 128
@@ -36,6 +37,7 @@ class RolloutConfig:
         accumulate: parts in which a minibatch goes through the model, by prompts, to save memory.
         max_logprob_difference: in nats; how far a token's log-probability at sampling and at training, with the same
             weights, may differ before the run stops.
+        vllm: a server that samples in the policy's place (`docs/scale.md`).
     """
 
     iterations: int = 40
@@ -45,6 +47,7 @@ class RolloutConfig:
     mix: Mix = field(default_factory=Mix)
     accumulate: int = 1
     max_logprob_difference: float = 0.05
+    vllm: VLLMConfig | None = None
 
 
 @dataclass(frozen=True)
