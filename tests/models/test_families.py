@@ -27,6 +27,7 @@ from harken.types import Audio, Completion, Image, Message, Prompt, Text
 WITH_IMAGE = [name for name, (_, modalities, _) in FAMILIES.items() if "image" in modalities]
 WITH_AUDIO = [name for name, (_, modalities, _) in FAMILIES.items() if "audio" in modalities]
 ENDS = {
+    "voxtral": "</s>",
     "llava": "</s>",
     "idefics3": "<end_of_utterance>",
     "smolvlm": "<end_of_utterance>",

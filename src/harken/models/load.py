@@ -18,6 +18,7 @@ from transformers.utils import logging as transformers_logging
 import harken.models.fusion.model
 import harken.models.fusion.processor  # noqa: F401  (registers the family with transformers)
 from harken.data.processor import Processor
+from harken.models.architectures.find import architecture_of
 from harken.models.model import Model
 from harken.models.novideo import stand_in_for_video
 
@@ -59,7 +60,8 @@ def load_model(path: str | Path, dtype: torch.dtype = torch.float32) -> Model:
     config = AutoConfig.from_pretrained(path)
     trunk = _auto_class(config).from_pretrained(path, config=config, dtype=dtype, use_safetensors=True)
     assert isinstance(trunk, PreTrainedModel)
-    model = Model(trunk.eval(), Processor(AutoProcessor.from_pretrained(path)))
+    reader = architecture_of(trunk).reader
+    model = Model(trunk.eval(), Processor(reader(AutoProcessor.from_pretrained(path))))
     if folder.exists():
         model.load_heads(folder)
     return model.eval()

@@ -18,6 +18,7 @@ from families import (
     qwen3_vl,
     smolvlm,
     text,
+    voxtral,
 )
 
 Save = Callable[..., None]
@@ -39,5 +40,6 @@ FAMILIES: dict[str, tuple[Save, frozenset[str], bool]] = {
     "internvl": (internvl.save, IMAGE, True),
     "janus": (janus.save, IMAGE, True),
     "qwen2_audio": (qwen2_audio.save, AUDIO, False),
+    "voxtral": (voxtral.save, AUDIO, False),
     "qwen2_5_omni": (qwen2_5_omni.save, IMAGE | AUDIO, True),
 }

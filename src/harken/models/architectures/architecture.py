@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 from jaxtyping import Bool, Int
 from torch import Tensor
@@ -36,11 +36,13 @@ class Architecture:
         configs: names of the configuration classes that it is for.
         positions: the prompts' position ids; completions run on from their largest.
         reads_last_layer: whether the model itself reads the last decoder layer's states of a prompt's tokens.
+        reader: makes of the family's processor one that is called as the others are.
     """
 
     configs: tuple[str, ...]
     positions: PromptPositions = plain_positions
     reads_last_layer: Callable[[PreTrainedConfig], bool] = lambda config: False
+    reader: Callable[[Any], Any] = lambda hf: hf
 
 
 def start_of(positions: Int[Tensor, "..."], mask: Bool[Tensor, "P T"]) -> Int[Tensor, " P"]:

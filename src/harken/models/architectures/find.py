@@ -9,9 +9,10 @@ from harken.models.architectures.architecture import Architecture
 from harken.models.architectures.mrope import MROPE
 from harken.models.architectures.omni import OMNI
 from harken.models.architectures.qwen3_vl import QWEN3_VL
+from harken.models.architectures.voxtral import VOXTRAL
 
 Layout = Literal["shared", "plain"]
-KNOWN = {name: architecture for architecture in (MROPE, OMNI, QWEN3_VL) for name in architecture.configs}
+KNOWN = {name: architecture for architecture in (MROPE, OMNI, QWEN3_VL, VOXTRAL) for name in architecture.configs}
 KEYS_AND_VALUES = {DynamicLayer, DynamicSlidingWindowLayer, DummyLayer}
 ORDINARY = Architecture(configs=())
 
