@@ -10,6 +10,7 @@ import matplotlib
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
+from matplotlib.ticker import FuncFormatter, LogLocator
 
 from benchmarks.trl.rows import SWEEP_GROUPS, SWEEP_LENGTHS
 
@@ -54,10 +55,13 @@ def plot(result: Mapping[str, Any], path: Path) -> None:
     axes[2].set(xscale="log", ylabel="TRL's time / harken's", ylim=(0, None))
     for panel in axes:
         panel.set_xlabel("completions a prompt")
+        if panel.get_yscale() == "log":
+            panel.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+            panel.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,g}"))
         panel.set_xticks(SWEEP_GROUPS, [str(group) for group in SWEEP_GROUPS], minor=False)
         panel.minorticks_off()
         panel.grid(alpha=0.3)
-    axes[0].legend(fontsize=7)
+    axes[0].legend(fontsize=7, handlelength=3.5)
     figure.suptitle("One GRPO step: a prompt with a picture, 32 new tokens, one thread")
     figure.savefig(path, dpi=110, metadata={"Software": None} if path.suffix == ".png" else {"Date": None})
     plt.close(figure)

@@ -39,6 +39,8 @@ ALGORITHMS = ["sft", "reward", *sorted(rl_algorithms()), *sorted(preference_obje
 STEPS = 20
 GENTLE = OptimizerConfig(rate=3e-3, muon_rate=3e-3, warmup=5, decay="cosine")
 WATCHED = StoppingConfig(every=4, share=0.25)
+SETTINGS = {"trpo": {"iterations": 3, "damping": 1.0, "max_kl": 1e-4}}
+"""Of TRPO: small enough for a tiny model, whose curvature is rounding in most directions."""
 SAID = ["It is 42.", "No", "A voice says eight, and more.", "It is 7."]
 
 
@@ -128,13 +130,13 @@ class Training:
         reward = RewardModel(tiny_model(), ["ada"], RewardModelConfig(heads=2)).eval()
         for parameter in reward.model.heads.parameters():
             parameter.data.normal_(generator=torch.Generator().manual_seed(1))
-        algorithm = make_algorithm({"name": name})
+        algorithm = make_algorithm({"name": name, **SETTINGS.get(name, {})})
         minibatches = 1 if name == "trpo" else 2
         rollout = RolloutConfig(
             -(-self.steps // (algorithm.epochs * minibatches)),
             6,
             minibatches,
-            Decoding(6),
+            Decoding(6, stop=("e", "t", "i")),
             Mix(1.0, 2.0, {"ended": 0.5, "fluency": 0.1}),
             self.accumulate,
         )

@@ -14,6 +14,9 @@ from torch import Tensor
 from harken.algorithms.objective import Loss
 from harken.data.batch import Batch
 
+EQUAL = 1e-5
+"""Rewards that differ by less are the same."""
+
 
 def sequence_logprobs(logprobs: Float[Tensor, "N T"], mask: Bool[Tensor, "N T"]) -> Float[Tensor, " N"]:
     """log pi(y | x) of whole completions, in nats. What stands where the mask is off is never read."""
@@ -45,7 +48,8 @@ def pair_loss(losses: Float[Tensor, " M"], rewards: Float[Tensor, " N"], labels:
 
     Returns:
         the loss; its weight is the pairs' total weight. Metrics: `accuracy`, the share of pairs whose chosen completion
-        has the higher reward; `margin`, `chosen_reward` and `rejected_reward`, means.
+        has the higher reward (half of it where both have the same); `margin`,
+        `chosen_reward` and `rejected_reward`, means.
     """
     weights = labels.get("pair_weight", torch.ones_like(losses)).to(losses)
     total = weights.sum()
@@ -56,7 +60,8 @@ def pair_loss(losses: Float[Tensor, " M"], rewards: Float[Tensor, " N"], labels:
     rewards = rewards.detach()
     margin = margins(rewards, labels)
     metrics = {
-        "accuracy": mean((margin > 0).to(losses)).item(),
+        # At the start policy and reference are one, and a margin is rounding.
+        "accuracy": mean(torch.where(margin.abs() < EQUAL, 0.5, (margin > 0).to(losses))).item(),
         "margin": mean(margin).item(),
         "chosen_reward": mean(rewards[labels["chosen"]]).item(),
         "rejected_reward": mean(rewards[labels["rejected"]]).item(),
