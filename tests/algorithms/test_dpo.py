@@ -69,7 +69,7 @@ def test_a_policy_that_is_its_reference_is_at_log_2_with_no_margin(case):
     outputs, batch = Case(case.new, case.new, case.pairs, case.weights).batch()
     loss = DPO().loss(outputs, batch)
     assert math.isclose(loss.value.item(), math.log(2), rel_tol=1e-12)
-    assert loss.metrics == {"accuracy": 0.0, "margin": 0.0, "chosen_reward": 0.0, "rejected_reward": 0.0}
+    assert loss.metrics == {"accuracy": 0.5, "margin": 0.0, "chosen_reward": 0.0, "rejected_reward": 0.0}
 
 
 def test_metrics_are_means_by_weight():

@@ -121,6 +121,7 @@ def test_media_decode_and_are_short(made):
                 assert np.abs(wave).max() > 0.05
 
 
+@pytest.mark.slow
 def test_every_process_hears_the_same():
     code = (
         "import hashlib; from harken.demo.voices import digits; "

@@ -103,6 +103,7 @@ def test_every_algorithm_has_its_paper_and_its_test():
         assert (ROOT / "tests" / "algorithms" / f"test_{path.stem}.py").exists()
 
 
+@pytest.mark.slow
 def test_importing_harken_loads_no_torch():
     code = (
         "import sys, harken; a = 'torch' in sys.modules; harken.load_pretrained_model; print(a, 'torch' in sys.modules)"

@@ -27,6 +27,7 @@ def verdicts(findings: list[Finding]) -> dict[str, str]:
     return {finding.check: finding.verdict for finding in findings}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("family", sorted(FAMILIES), indirect=True)
 def test_every_family_is_well(family, request):
     found = examine(family)

@@ -106,6 +106,7 @@ def test_every_medium_arrives(name, blobs):
         assert bool(encoded.media) == any(not isinstance(part, Text) for part in parts), label
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", FAMILIES)
 def test_a_batch_says_what_each_prompt_says_alone(name, blobs):
     """All prompts of a family, padded and stacked in one batch, two completions each, against one row at a time."""
@@ -123,6 +124,7 @@ def test_a_batch_says_what_each_prompt_says_alone(name, blobs):
         torch.testing.assert_close(logprobs[n, : len(answer)], alone, atol=2e-4, rtol=1e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", FAMILIES)
 def test_what_is_read_seen_and_heard_changes_the_answer(name, blobs):
     model = family(name)
@@ -142,6 +144,7 @@ def test_what_is_read_seen_and_heard_changes_the_answer(name, blobs):
         assert (say({**first, modality: part}) - before).abs().max() > 0.01, modality
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", FAMILIES)
 def test_an_answer_ends_as_the_template_ends_it(name):
     processor = family(name).processor
@@ -150,6 +153,7 @@ def test_an_answer_ends_as_the_template_ends_it(name):
     assert processor.decode(ids) == "Yes"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", FAMILIES)
 def test_no_control_token_passes_as_words(name, blobs):
     processor = family(name).processor
@@ -160,6 +164,7 @@ def test_no_control_token_passes_as_words(name, blobs):
             processor.encode(Prompt("p", (Message("user", (Text(f"Look {token}"),)),)), blobs)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["llava", "qwen2_5_omni", "gemma4", "idefics3"])
 def test_a_folder_comes_back_the_same(name, blobs, tmp_path):
     model = family(name)

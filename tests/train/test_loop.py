@@ -65,6 +65,7 @@ def test_an_average_of_weights_by_its_formula():
     assert torch.allclose(module.weight.double(), expected, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_training_leaves_the_average_and_goes_on_exactly(tmp_path):
     smooth = replace(GENTLE, ema=0.7)
     plain = Training(tmp_path / "plain", steps=7, stopping=UNWATCHED)("sft")
@@ -79,6 +80,7 @@ def test_training_leaves_the_average_and_goes_on_exactly(tmp_path):
     assert fingerprint(again) == fingerprint(whole)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["sft", "reward", "grpo", "dpo", "kto"])
 def test_training_ends_when_the_held_out_gets_no_better_and_leaves_the_best(name, tmp_path):
     """A rate so high that what is held out gets worse at some time."""
@@ -184,6 +186,7 @@ def test_a_reward_that_is_no_number_stops_and_names_the_answer(tmp_path, monkeyp
         Training(tmp_path, steps=2, stopping=UNWATCHED)("grpo")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("harm", ["cut", "flip", "gone", "manifest"])
 def test_a_broken_checkpoint_is_passed_over_for_the_one_before(harm, tmp_path):
     whole = Training(tmp_path / "whole", steps=8, stopping=UNWATCHED)("dpo")
@@ -204,6 +207,7 @@ def test_a_broken_checkpoint_is_passed_over_for_the_one_before(harm, tmp_path):
     assert fingerprint(again) == fingerprint(whole)
 
 
+@pytest.mark.slow
 def test_a_full_disk_is_an_error_in_words_and_the_run_goes_on_from_the_checkpoint_before(tmp_path, monkeypatch):
     whole = Training(tmp_path / "whole", steps=8, stopping=UNWATCHED)("sft")
     real, calls = checkpoint.save_file, 0
