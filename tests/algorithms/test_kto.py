@@ -124,6 +124,8 @@ def test_metrics_tell_the_two_kinds_apart():
     assert metrics == pytest.approx(
         {"accuracy": 0.8, "kl_baseline": 1.0, "desirable_reward": 0.2, "undesirable_reward": (-0.9 + 0.1) / 4}
     )
+    even = replace(case, new=case.old, mismatched=[0.0])
+    assert KTO().loss(*even.batch()).metrics["accuracy"] == 0.5
     alone = replace(case, judgements=[(0, True, 1.0)])
     assert "undesirable_reward" not in KTO().loss(*alone.batch()).metrics
 

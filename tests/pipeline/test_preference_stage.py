@@ -3,6 +3,7 @@
 import hashlib
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -26,6 +27,7 @@ from harken.train.metrics_log import read_metrics
 from harken.train.optimizers import OptimizerConfig
 from harken.train.preferences import PreferencesConfig
 from harken.train.rollout import RolloutConfig
+from harken.train.stopping import StoppingConfig
 from harken.types import Answer, Comparison, Completion, Edit, Rating
 
 ROOT = Path(__file__).parents[2]
@@ -101,6 +103,9 @@ def test_what_does_not_fit_is_an_error(said):
         harken.fine_tune_with_preferences(
             tiny_model(), Feedback(feedback.prompts, feedback.completions, ties), algorithm="dpo", at=at
         )
+    one_prompt_apart = replace(config(None), stopping=StoppingConfig(every=2, share=0.01))
+    with pytest.raises(ValueError, match=r"stopping\.share.* are too few: .*at least 2 prompts"):
+        harken.fine_tune_with_preferences(tiny_model(), feedback, algorithm="kto", config=one_prompt_apart, at=at)
 
 
 def test_recipes_name_them_all():

@@ -2,6 +2,7 @@
 
 import base64
 import io
+import shutil
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -49,6 +50,20 @@ def sampler(server: FakeVLLM, blobs: Blobs, tmp_path: Path, **changes) -> VLLMSa
     made = VLLMSampler(config, EncodedPrompts(model.processor, blobs), model.suppressed)
     made.refresh(model)
     return made
+
+
+def test_a_folder_that_holds_other_things_is_refused_and_left_alone(server, blobs, tmp_path):
+    asking = sampler(server, blobs, tmp_path)
+    asking.refresh(tiny_model())
+    sampler(server, blobs, tmp_path)
+    shutil.rmtree(tmp_path / "weights")
+    (tmp_path / "weights").mkdir()
+    (tmp_path / "weights" / "thesis.txt").write_text("mine")
+    with pytest.raises(ValueError, match="harken did not write"):
+        asking.refresh(tiny_model())
+    with pytest.raises(ValueError, match="name a new one"):
+        sampler(server, blobs, tmp_path)
+    assert (tmp_path / "weights" / "thesis.txt").read_text() == "mine"
 
 
 def test_the_exact_request_with_a_picture_and_a_sound_in_their_places(server, blobs, tmp_path):
@@ -154,7 +169,7 @@ def test_a_busy_server_is_asked_again_and_one_that_is_away_is_named(server, blob
     server.busy = 99
     with pytest.raises(ServerError, match="503"):
         asking.sample(prompts(blobs)[:1], torch.tensor([0]), Decoding(3), 0)
-    away = VLLMSampler(VLLMConfig("http://127.0.0.1:9", str(tmp_path), retries=1), asking.encoded)
+    away = VLLMSampler(VLLMConfig("http://127.0.0.1:9", str(tmp_path / "new"), retries=1), asking.encoded)
     with pytest.raises(ServerError, match=r"GET http://127.0.0.1:9/v1/models failed \(ConnectError"):
         away.sample(prompts(blobs)[:1], torch.tensor([0]), Decoding(3), 0)
 

@@ -8,7 +8,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from harken.algorithms.objective import Learns, Loss
-from harken.algorithms.pairs import log_ratios
+from harken.algorithms.pairs import EQUAL, log_ratios
 from harken.data.batch import Batch, Outputs
 
 
@@ -63,7 +63,7 @@ class KTO:
         losses = side * torch.sigmoid(torch.where(good, -rewards, rewards))
         weights = labels.get("judgement_weight", torch.ones_like(rewards)).to(rewards)
         total = weights.sum()
-        right = ((rewards > 0) == good).to(rewards)
+        right = torch.where(rewards.abs() < EQUAL, 0.5, ((rewards > 0) == good).to(rewards))
         metrics = {
             "accuracy": float((weights * right).sum() / total),
             "kl_baseline": float(labels["baseline"].mean()),

@@ -346,7 +346,10 @@ def fine_tune_with_preferences(
         held.features = policy.features if held.trunk is policy.trunk else held.features
     measure = None
     if unseen:
-        apart = source_of(unseen)
+        try:
+            apart = source_of(unseen)
+        except ValueError as e:
+            raise ValueError(f"the answers held out to measure on (stopping.share) are too few: {e}") from None
         measure = held_out_likelihood(policy, made, apart.batch_of, len(apart), how.batch)
     _fit(policy, source_of(learnt), made, config.optimizer, _measured(at, config.stopping, measure))
     return policy.eval()

@@ -29,6 +29,10 @@ from harken.types import JSON, Audio, Image, Part, Prompt, Text
 BUSY = frozenset({429, 500, 502, 503, 504})
 
 
+WRITTEN = ".written-by-harken"
+"""Names a folder of weights as one that may be replaced."""
+
+
 class ServerError(RuntimeError):
     """The server did not do what was asked of it."""
 
@@ -72,7 +76,7 @@ class VLLMSampler:
         suppressed: ids that a completion must not hold.
 
     Raises:
-        ValueError: if the environment variable of the key is not set.
+        ValueError: if the environment variable of the key is not set, or the folder for the weights holds other things.
     """
 
     def __init__(self, config: VLLMConfig, encoded: EncodedPrompts, suppressed: Sequence[int] = ()):
@@ -81,6 +85,7 @@ class VLLMSampler:
             if config.api_key not in os.environ:
                 raise ValueError(f"the environment variable {config.api_key}, for the key of {config.url}, is not set")
             headers["Authorization"] = f"Bearer {os.environ[config.api_key]}"
+        _refuse_others(Path(config.weights))
         self.config, self.encoded, self.suppressed = config, encoded, tuple(suppressed)
         self._client = httpx2.Client(base_url=config.url.rstrip("/"), headers=headers, timeout=config.timeout)
         self._name = config.model
@@ -111,11 +116,14 @@ class VLLMSampler:
 
         Raises:
             ServerError: if it refuses (it offers this in its development mode alone).
+            ValueError: if the folder holds what harken did not write.
         """
         folder = Path(self.config.weights)
+        _refuse_others(folder)
         fresh = folder.with_name(f".{folder.name}.writing")
         shutil.rmtree(fresh, ignore_errors=True)
         policy.save(fresh)
+        (fresh / WRITTEN).touch()
         shutil.rmtree(folder, ignore_errors=True)
         fresh.rename(folder)
         self._post("/collective_rpc", {"method": "reload_weights", "kwargs": {"weights_path": str(folder)}})
@@ -246,3 +254,12 @@ def check_decoding(decoding: Decoding) -> None:
 
 def _base64(data: bytes) -> str:
     return base64.b64encode(data).decode()
+
+
+def _refuse_others(folder: Path) -> None:
+    """Weights replace a folder: it must be new, empty or of an earlier rollout."""
+    if folder.is_dir() and any(folder.iterdir()) and not (folder / WRITTEN).exists():
+        raise ValueError(
+            f"align.rollout.vllm.weights: {folder} holds files that harken did not write, and each rollout replaces "
+            "the folder; name a new one"
+        )
