@@ -89,24 +89,32 @@ Choice = Literal["a", "b", "tie", "both_bad"]
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """Of two completions of one prompt, which is better. `a` and `b` are completion ids."""
+    """Of two completions, which is better. `a` and `b` are completion ids; `a` was shown first.
+
+    Both answer `prompt_id`, unless `other_prompt_id` says that `b` answers another prompt: two recordings, each a
+    prompt of its own, of which one is spoken more fluently.
+    """
 
     prompt_id: str
     a: str
     b: str
     choice: Choice
+    criterion: str = "overall"
+    other_prompt_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Ranking:
     """Completions in order. `tiers` holds completion ids, best tier first, those within one tier tied.
 
-    `rest` were shown and not ranked: all of them are below the last tier (a top-k ranking).
+    `rest` were shown and not ranked: all of them are below the last tier (a top-k ranking). A choice of one among
+    several is one tier of one, and the rest.
     """
 
     prompt_id: str
     tiers: tuple[tuple[str, ...], ...]
     rest: tuple[str, ...] = ()
+    criterion: str = "overall"
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +152,7 @@ class Answer:
         feedback: what was said.
         seconds: how long the annotator took, if known.
         amends: key of an earlier answer that this one replaces (the earlier one stays in the store).
+        count: how many people said this, where the annotator is a crowd whose members are not told apart.
     """
 
     key: str
@@ -152,3 +161,4 @@ class Answer:
     feedback: Feedback
     seconds: float | None = None
     amends: str | None = None
+    count: int = 1

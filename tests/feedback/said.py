@@ -44,7 +44,10 @@ prompts = st.builds(
 @st.composite
 def comparisons(draw: st.DrawFn) -> Comparison:
     a, b = draw(st.permutations(["p0", "p1", "p2", "p3"]))[:2]
-    return Comparison("p", a, b, draw(st.sampled_from(["a", "b", "tie", "both_bad"])))
+    choice, criterion = draw(st.sampled_from(["a", "b", "tie", "both_bad"])), draw(st.sampled_from(["overall", "wit"]))
+    if draw(st.booleans()):
+        return Comparison("p", a, "q0", choice, criterion, "q")
+    return Comparison("p", a, b, choice, criterion)
 
 
 @st.composite

@@ -1,6 +1,7 @@
 import json
 import math
 import sqlite3
+from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -193,7 +194,7 @@ def test_rows_are_only_ever_added(store, table, statement):
 
 def test_replacing_a_row_is_deleting_it(store):
     store.add(comparison("1", "a"))
-    copy = "SELECT seq, key, kind, annotator, prompt_id, :said, seconds, amends, created_at FROM answers"
+    copy = "SELECT seq, key, kind, annotator, prompt_id, :said, seconds, amends, created_at, people FROM answers"
     said = json.dumps({"prompt_id": "p", "a": "p0", "b": "p1", "choice": "b"})
     with pytest.raises(IntegrityError, match="append-only"), store._writer.begin() as connection:
         connection.execute(text(f"INSERT OR REPLACE INTO answers {copy}"), {"said": said})
@@ -224,6 +225,7 @@ def test_the_export_has_every_answer(store, tmp_path):
         "said": {"prompt_id": "p", "completion": "p0", "revision": "七。"},
         "seconds": 1.5,
         "amends": "1",
+        "count": 1,
     }
     assert [path.name for path in out.parent.iterdir()] == ["answers.jsonl"]
 
@@ -234,3 +236,21 @@ def test_everything_is_there_when_opened_again(store):
     with FeedbackStore(store.url.database) as again:
         assert again.answers() == [comparison("1")]
         assert again.prompts() == PROMPTS
+
+
+def test_a_store_of_the_first_schema_is_brought_up_with_its_answers(tmp_path):
+    path = tmp_path / "old.db"
+    with FeedbackStore(path) as opened:
+        opened.add_prompts(PROMPTS)
+        opened.add_completions(COMPLETIONS)
+        opened.add(comparison("1"))
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("ALTER TABLE answers DROP COLUMN people")
+        connection.execute("UPDATE alembic_version SET version_num = '0001'")
+    with FeedbackStore(path) as opened:
+        assert opened.answers() == [comparison("1")]
+        crowd = replace(comparison("2"), count=7)
+        opened.add(crowd)
+        assert opened.answers()[-1] == crowd
+        with pytest.raises(StoreError, match="0 people said it"):
+            opened.add(replace(comparison("3"), count=0))

@@ -56,6 +56,7 @@ answers = Table(
     Column("seconds", Float, nullable=True),
     Column("amends", String(255), nullable=True),
     Column("created_at", DateTime(timezone=True), nullable=False),
+    Column("people", Integer, nullable=False, server_default="1"),
     UniqueConstraint("key", name="answers_key"),
     Index("answers_annotator", "annotator"),
     Index("answers_prompt", "prompt_id"),

@@ -185,12 +185,15 @@ def _record(answer: Answer) -> dict[str, Any]:
         "said": feedback_to_json(answer.feedback),
         "seconds": answer.seconds,
         "amends": answer.amends,
+        "count": answer.count,
     }
 
 
 def _refuse_unkeepable(answer: Answer) -> None:
     if not answer.key or not answer.annotator:
         raise StoreError(f"answer {answer.key!r} of {answer.annotator!r}: an answer needs a key and an annotator")
+    if answer.count < 1:
+        raise StoreError(f"answer {answer.key!r}: {answer.count} people said it; an answer is said by at least one")
     if answer.seconds is not None and not (math.isfinite(answer.seconds) and answer.seconds >= 0):
         raise StoreError(f"answer {answer.key!r}: it took {answer.seconds} seconds; give a time, or None if unknown")
     _refuse_half_characters(_record(answer), f"answer {answer.key!r}")
@@ -278,13 +281,14 @@ def _answer_row(answer: Answer) -> dict[str, Any]:
         "said": feedback_to_json(answer.feedback),
         "seconds": answer.seconds,
         "amends": answer.amends,
+        "people": answer.count,
         "created_at": datetime.now(UTC),
     }
 
 
 def _answer(row: Any) -> Answer:
     said = feedback_from_json(row.kind, row.said)
-    return Answer(row.key, row.annotator, row.annotator_kind, said, row.seconds, row.amends)
+    return Answer(row.key, row.annotator, row.annotator_kind, said, row.seconds, row.amends, row.people)
 
 
 def _held(connection: Connection, key: str) -> Answer | None:

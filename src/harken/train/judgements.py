@@ -42,7 +42,8 @@ def judgements_of(answers: Sequence[Answer], completions: Mapping[str, Completio
     tie says nothing. In a ranking those that stand above more than below are desirable; the weight is the difference as
     a share of the others. A rating above the middle of its scale is desirable, below it not; the weight is its distance
     from the middle, 1 at the ends. An edit's revision is desirable, the original is not; the weight is the share that
-    was changed.
+    was changed. What several people said weighs as often; a comparison of answers to different prompts says
+    neither that one is good nor that the other is bad.
 
     Args:
         answers: what was said; replaced answers left out.
@@ -50,20 +51,21 @@ def judgements_of(answers: Sequence[Answer], completions: Mapping[str, Completio
     """
     out: list[Judgement] = []
     for answer in answers:
+        n = float(answer.count)
         match answer.feedback:
             case Comparison(choice="both_bad") as said:
-                out += [Judgement(completions[name], False) for name in (said.a, said.b)]
-            case Comparison() as said:
+                out += [Judgement(completions[name], False, n) for name in (said.a, said.b)]
+            case Comparison(other_prompt_id=None) as said:
                 for better, worse in comparison.pairs(said):
-                    out += [Judgement(completions[better], True), Judgement(completions[worse], False)]
+                    out += [Judgement(completions[better], True, n), Judgement(completions[worse], False, n)]
             case Ranking() as said:
-                out += [Judgement(completions[name], net > 0, abs(net)) for name, net in _standing(said).items()]
+                out += [Judgement(completions[name], net > 0, n * abs(net)) for name, net in _standing(said).items()]
             case Rating() as said:
                 above = (2 * said.score - said.levels - 1) / (said.levels - 1)
-                out.append(Judgement(completions[said.completion], above > 0, abs(above)))
+                out.append(Judgement(completions[said.completion], above > 0, n * abs(above)))
             case Edit() as said:
                 old = completions[said.completion]
-                changed = edit_weight(old.text, said.revision)
+                changed = n * edit_weight(old.text, said.revision)
                 out += [
                     Judgement(edit.revision(said, answer.annotator), True, changed),
                     Judgement(old, False, changed),

@@ -57,31 +57,34 @@ def pairs_of(answers: Sequence[Answer], completions: Mapping[str, Completion]) -
     A comparison is one pair; a tie, or both bad, is none. A ranking of n completions is every two of different tiers;
     n in order are n - 1 choices, so each pair weighs 2 / n. Ratings by one annotator, of one prompt and criterion, on
     one scale are pairs where they differ, and weigh the difference as a share of the scale. An edit is the revision
-    over the original, and weighs the share that was changed. Two completions that read the same are no pair.
+    over the original, and weighs the share that was changed. What several people said weighs as often. Two completions
+    that read the same, or answer different prompts, are no pair.
 
     Args:
         answers: what was said; replaced answers left out.
         completions: what it was said of, by id.
     """
     out: list[Preference] = []
-    ratings: dict[tuple[object, ...], list[Rating]] = {}
+    ratings: dict[tuple[object, ...], list[tuple[Rating, float]]] = {}
     for answer in answers:
+        n = float(answer.count)
         match answer.feedback:
-            case Comparison() as said:
-                out += [Preference(completions[a], completions[b]) for a, b in comparison.pairs(said)]
+            case Comparison(other_prompt_id=None) as said:
+                out += [Preference(completions[a], completions[b], n) for a, b in comparison.pairs(said)]
             case Ranking() as said:
                 count = sum(len(tier) for tier in said.tiers) + len(said.rest)
-                out += [Preference(completions[a], completions[b], 2 / count) for a, b in ranking.pairs(said)]
+                out += [Preference(completions[a], completions[b], 2 * n / count) for a, b in ranking.pairs(said)]
             case Edit() as said:
                 old = completions[said.completion]
-                out.append(Preference(edit.revision(said, answer.annotator), old, edit_weight(old.text, said.revision)))
+                changed = n * edit_weight(old.text, said.revision)
+                out.append(Preference(edit.revision(said, answer.annotator), old, changed))
             case Rating() as said:
                 alike = (answer.annotator, said.prompt_id, said.criterion, said.levels)
-                ratings.setdefault(alike, []).append(said)
+                ratings.setdefault(alike, []).append((said, n))
     for graded in ratings.values():
-        for one, other in combinations(graded, 2):
+        for (one, n), (other, m) in combinations(graded, 2):
             better, worse = (one, other) if one.score > other.score else (other, one)
-            weight = (better.score - worse.score) / (one.levels - 1)
+            weight = min(n, m) * (better.score - worse.score) / (one.levels - 1)
             out.append(Preference(completions[better.completion], completions[worse.completion], weight))
     return [p for p in out if p.weight > 0 and _reading(p.chosen) != _reading(p.rejected)]
 

@@ -47,3 +47,14 @@ def test_the_wire_form():
 def test_other_wire_forms_are_refused(change, why):
     with pytest.raises(ValueError, match=why):
         from_json({**WIRE, **change})
+
+
+def test_answers_to_two_prompts_are_compared_where_it_is_said():
+    across = Comparison("p", "p0", "q0", "a", "fluency", "q")
+    check(across, BY_ID)
+    assert from_json(to_json(across)) == across
+    assert to_json(across) == {**WIRE, "b": "q0", "criterion": "fluency", "other_prompt_id": "q"}
+    with pytest.raises(ValueError, match="answers prompt 'q'"):
+        check(Comparison("p", "p0", "q0", "a"), BY_ID)
+    with pytest.raises(ValueError, match="name the criterion"):
+        check(Comparison("p", "p0", "p1", "a", " "), BY_ID)

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, get_args
 
-from harken.feedback.strict import fields, known
+from harken.feedback.strict import OVERALL, fields, known, named
 from harken.types import Choice, Comparison, Completion
 
 CHOICES: tuple[str, ...] = get_args(Choice)
@@ -13,19 +13,26 @@ def check(said: Comparison, completions: Mapping[str, Completion]) -> None:
     """Refuse a comparison that makes no sense.
 
     Raises:
-        ValueError: if a completion is unknown, of another prompt, or compared with itself, or the choice is none.
+        ValueError: if a completion is unknown, of another prompt than is said, or compared with itself, or the choice
+            or the criterion is none.
     """
-    for name in (said.a, said.b):
-        known(name, said.prompt_id, "comparison", completions)
+    known(said.a, said.prompt_id, "comparison", completions)
+    known(said.b, said.other_prompt_id or said.prompt_id, "comparison", completions)
     if said.a == said.b:
         raise ValueError(f"comparison of prompt {said.prompt_id!r}: completion {said.a!r} is compared with itself")
     if said.choice not in CHOICES:
         raise ValueError(f"comparison: the choice is one of {', '.join(CHOICES)}, not {said.choice!r}")
+    named(said.criterion, f"comparison of {said.a!r} and {said.b!r}")
 
 
 def to_json(said: Comparison) -> dict[str, Any]:
-    """As plain data."""
-    return {"prompt_id": said.prompt_id, "a": said.a, "b": said.b, "choice": said.choice}
+    """As plain data; what is as usual is left out."""
+    out = {"prompt_id": said.prompt_id, "a": said.a, "b": said.b, "choice": said.choice}
+    if said.criterion != OVERALL:
+        out["criterion"] = said.criterion
+    if said.other_prompt_id is not None:
+        out["other_prompt_id"] = said.other_prompt_id
+    return out
 
 
 def from_json(value: Mapping[str, Any]) -> Comparison:
@@ -34,7 +41,8 @@ def from_json(value: Mapping[str, Any]) -> Comparison:
     Raises:
         ValueError: if it is not exactly a comparison.
     """
-    read = fields(value, "comparison", {"prompt_id": str, "a": str, "b": str, "choice": str})
+    types = {"prompt_id": str, "a": str, "b": str, "choice": str}
+    read = fields(value, "comparison", types, {"criterion": str, "other_prompt_id": str})
     if read["choice"] not in CHOICES:
         raise ValueError(f"comparison: the choice is one of {', '.join(CHOICES)}, not {read['choice']!r}")
     return Comparison(**read)

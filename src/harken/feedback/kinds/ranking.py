@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from itertools import combinations
 from typing import Any
 
-from harken.feedback.strict import fields, known
+from harken.feedback.strict import OVERALL, fields, known, named
 from harken.types import Completion, Ranking
 
 
@@ -25,11 +25,13 @@ def check(said: Ranking, completions: Mapping[str, Completion]) -> None:
         raise ValueError(f"ranking of prompt {said.prompt_id!r}: completion {twice[0]!r} stands in it twice")
     if len(names) < 2:
         raise ValueError(f"ranking of prompt {said.prompt_id!r}: at least two completions are needed")
+    named(said.criterion, f"ranking of prompt {said.prompt_id!r}")
 
 
 def to_json(said: Ranking) -> dict[str, Any]:
-    """As plain data."""
-    return {"prompt_id": said.prompt_id, "tiers": [list(tier) for tier in said.tiers], "rest": list(said.rest)}
+    """As plain data; the criterion is left out where there is but one."""
+    out = {"prompt_id": said.prompt_id, "tiers": [list(tier) for tier in said.tiers], "rest": list(said.rest)}
+    return out if said.criterion == OVERALL else {**out, "criterion": said.criterion}
 
 
 def from_json(value: Mapping[str, Any]) -> Ranking:
@@ -38,11 +40,12 @@ def from_json(value: Mapping[str, Any]) -> Ranking:
     Raises:
         ValueError: if it is not exactly a ranking.
     """
-    read = fields(value, "ranking", {"prompt_id": str, "tiers": list, "rest": list})
+    read = fields(value, "ranking", {"prompt_id": str, "tiers": list, "rest": list}, {"criterion": str})
     for tier in [*read["tiers"], read["rest"]]:
         if not isinstance(tier, list) or not all(isinstance(name, str) for name in tier):
             raise ValueError(f"ranking: tiers and rest are lists of completion ids, not {tier!r}")
-    return Ranking(read["prompt_id"], tuple(tuple(tier) for tier in read["tiers"]), tuple(read["rest"]))
+    tiers = tuple(tuple(tier) for tier in read["tiers"])
+    return Ranking(read["prompt_id"], tiers, tuple(read["rest"]), read.get("criterion", OVERALL))
 
 
 def pairs(said: Ranking) -> list[tuple[str, str]]:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from harken.feedback.strict import fields, known
+from harken.feedback.strict import fields, known, named
 from harken.types import Completion, Rating
 
 
@@ -18,8 +18,7 @@ def check(said: Rating, completions: Mapping[str, Completion]) -> None:
         raise ValueError(f"rating: a scale has at least 2 levels, not {said.levels}")
     if not 1 <= said.score <= said.levels:
         raise ValueError(f"rating of {said.completion!r}: the score is from 1 to {said.levels}, not {said.score}")
-    if not said.criterion.strip():
-        raise ValueError(f"rating of {said.completion!r}: name the criterion (`overall` if there is but one)")
+    named(said.criterion, f"rating of {said.completion!r}")
 
 
 def to_json(said: Rating) -> dict[str, Any]:
