@@ -13,7 +13,8 @@ from harken.data.blobs import Blobs
 from harken.data.encoded import EncodedPrompts
 from harken.models.generate import Decoding
 from harken.models.model import Model
-from harken.pipeline.recipe import AlignConfig, RewardConfig, make_algorithm, preference_objectives, rl_algorithms
+from harken.pipeline.recipe import make_algorithm, preference_objectives, rl_algorithms
+from harken.pipeline.settings import AlignConfig, RewardConfig
 from harken.pipeline.verbs import (
     Feedback,
     Workplace,
@@ -23,6 +24,7 @@ from harken.pipeline.verbs import (
 )
 from harken.reward.mix import Mix
 from harken.reward.model import RewardModel, RewardModelConfig
+from harken.reward.wording import Wording
 from harken.train.loop import Fit, fit
 from harken.train.optimizers import OptimizerConfig
 from harken.train.preferences import PreferencesConfig
@@ -121,13 +123,18 @@ class Training:
 
     def learn_reward(self) -> RewardModel:
         config = RewardConfig(
-            RewardModelConfig(heads=2), self.steps, 8, self.accumulate, self.stopping, optimizer=self.optimizer
+            RewardModelConfig(heads=2),
+            steps=self.steps,
+            batch=8,
+            accumulate=self.accumulate,
+            stopping=self.stopping,
+            optimizer=self.optimizer,
         )
         return train_reward_model(tiny_model(), self.feedback, config=config, at=self.at)
 
     def reinforce(self, name: str) -> Model:
         torch.manual_seed(0)
-        reward = RewardModel(tiny_model(), ["ada"], RewardModelConfig(heads=2)).eval()
+        reward = RewardModel(tiny_model(), Wording(["ada"]), RewardModelConfig(heads=2)).eval()
         for parameter in reward.model.heads.parameters():
             parameter.data.normal_(generator=torch.Generator().manual_seed(1))
         algorithm = make_algorithm({"name": name, **SETTINGS.get(name, {})})

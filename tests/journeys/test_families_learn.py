@@ -19,7 +19,7 @@ from harken.data.media.image import encode_png
 from harken.models.encoders import encoder_parameters
 from harken.models.generate import Decoding
 from harken.models.model import Model
-from harken.pipeline.recipe import AlignConfig, RewardConfig
+from harken.pipeline.settings import AlignConfig, RewardConfig
 from harken.pipeline.verbs import (
     Feedback,
     Workplace,

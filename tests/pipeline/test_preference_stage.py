@@ -16,8 +16,9 @@ from harken.data.blobs import Blobs
 from harken.demo.world import make_world
 from harken.models.lora import AdapterConfig
 from harken.models.model import Model
-from harken.pipeline.recipe import AlignConfig, RecipeError, make_algorithm, preference_objectives, read_recipe
+from harken.pipeline.recipe import RecipeError, make_algorithm, preference_objectives, read_recipe
 from harken.pipeline.run import Run
+from harken.pipeline.settings import AlignConfig
 from harken.pipeline.stages import stages
 from harken.pipeline.teach import is_held_out, learnt_feedback
 from harken.pipeline.verbs import Feedback, Workplace, read_run_feedback

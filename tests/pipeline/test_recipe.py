@@ -21,10 +21,10 @@ def test_an_empty_recipe_is_the_defaults(tmp_path):
 def test_overrides_win_and_are_typed(tmp_path):
     recipe = read_recipe(
         written(tmp_path, "seed: 3\nalign: {rollout: {iterations: 7}}"),
-        ["align.rollout.iterations=9", "algorithm.clip=0.1", "name=mine", "reward.model.combine=worst"],
+        ["align.rollout.iterations=9", "algorithm.clip=0.1", "name=mine", "reward.combine=worst"],
     )
     assert (recipe.seed, recipe.align.rollout.iterations, recipe.name) == (3, 9, "mine")
-    assert recipe.reward.model.combine == "worst"
+    assert recipe.reward.combine == "worst"
     assert recipe.made_algorithm().clip == 0.1
 
 
@@ -38,7 +38,7 @@ def test_overrides_win_and_are_typed(tmp_path):
         ("algorithm: {name: ppo, clipp: 1}", r"algorithm\.clipp: .*'clip'"),
         ("- a\n- b", "a recipe is a mapping"),
         ("a: [", "is no YAML"),
-        ("reward: {model: {combine: best}}", r"reward\.model\.combine"),
+        ("reward: {combine: best}", r"reward\.combine"),
     ],
 )
 def test_a_wrong_recipe_says_where(tmp_path, text, words):

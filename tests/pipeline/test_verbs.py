@@ -21,7 +21,7 @@ from harken.data.encoded import EncodedPrompts
 from harken.data.media.image import encode_png
 from harken.feedback.annotators.human import HumanAnnotator
 from harken.models.generate import Decoding
-from harken.pipeline.recipe import AlignConfig, CompletionsConfig, FeedbackConfig, RewardConfig
+from harken.pipeline.settings import AlignConfig, CompletionsConfig, FeedbackConfig, RewardConfig
 from harken.pipeline.verbs import Feedback, Workplace
 from harken.reward.mix import Mix
 from harken.reward.model import RewardModelConfig, load_reward_model

@@ -25,10 +25,10 @@ def plain(scores: list[float], tiers: list[tuple[int, ...]], rest: tuple[int, ..
 
 
 def found(scores: list[float], tiers: list[tuple[int, ...]], rest: tuple[int, ...] = (), padding: int = 0) -> float:
-    items = [*itertools.chain(*tiers), *rest] + [-1] * padding
+    items = [*itertools.chain(*tiers), *rest] + [0] * padding
     tier = [t for t, each in enumerate(tiers) for _ in each] + [len(tiers)] * len(rest) + [-1] * padding
-    column = torch.tensor(scores, dtype=torch.float64)[:, None]
-    out = log_likelihood(column, torch.tensor([items]), torch.tensor([tier]), torch.tensor([len(tiers)]))
+    column = torch.tensor(scores, dtype=torch.float64)[torch.tensor(items)][None, :, None]
+    out = log_likelihood(column, torch.tensor([tier]), torch.tensor([len(tiers)]))
     return float(out[0, 0].exp())
 
 
@@ -75,9 +75,9 @@ def test_two_items_are_bradley_terry_and_one_tier_says_nothing():
 def test_extreme_scores_are_finite_with_finite_slopes(dtype):
     values = (-1e4, 0.0, 1e4, 1e4, -1e4, 3.0)
     scores = torch.tensor(values, dtype=dtype)[:, None].requires_grad_()
-    items = torch.tensor([list(range(6)), list(range(5, -1, -1))])
-    tier = torch.tensor([[0, 0, 0, 1, 2, 2], [0, 0, 0, 0, 0, 1]])
-    out = log_likelihood(scores, items, tier, torch.tensor([2, 2]))
+    items = torch.tensor([list(range(6)), list(range(5, -1, -1)), list(range(6))])
+    tier = torch.tensor([[0, 0, 0, 1, 2, 2], [0, 0, 0, 0, 0, 1], [0, 1, 2, 2, 2, -1]])
+    out = log_likelihood(scores[items], tier, torch.tensor([2, 2, 2]))
     assert torch.isfinite(out).all()
     (slope,) = torch.autograd.grad(out.sum(), scores)
     assert torch.isfinite(slope).all()
@@ -85,9 +85,9 @@ def test_extreme_scores_are_finite_with_finite_slopes(dtype):
 
 def test_gradients():
     scores = torch.randn(6, 2, generator=torch.Generator().manual_seed(0), dtype=torch.float64, requires_grad=True)
-    items = torch.tensor([[0, 1, 2, 3, 4, 5], [5, 3, 1, -1, -1, -1]])
-    tier = torch.tensor([[0, 0, 0, 1, 2, 2], [0, 1, 2, -1, -1, -1]])
-    assert torch.autograd.gradcheck(lambda s: log_likelihood(s, items, tier, torch.tensor([2, 3])), (scores,))
+    items = torch.tensor([[0, 1, 2, 3, 4, 5], [5, 3, 1, 0, 0, 0], [2, 1, 4, 5, 0, 0]])
+    tier = torch.tensor([[0, 0, 0, 1, 2, 2], [0, 1, 2, -1, -1, -1], [0, 1, 1, 1, -1, -1]])
+    assert torch.autograd.gradcheck(lambda s: log_likelihood(s[items], tier, torch.tensor([2, 3, 1])), (scores,))
 
 
 def test_a_tier_too_large_to_sum_is_refused():
@@ -97,4 +97,4 @@ def test_a_tier_too_large_to_sum_is_refused():
 
 def test_no_statements_are_fine():
     none = torch.zeros(0, 3, dtype=torch.long)
-    assert log_likelihood(torch.zeros(2, 5), none, none, none[:, 0]).shape == (0, 5)
+    assert log_likelihood(torch.zeros(0, 3, 5), none, none[:, 0]).shape == (0, 5)

@@ -14,15 +14,12 @@ def sigmoid(x: float) -> float:
 
 def every_grade(score, thresholds, severity=0.0, log_scale=0.0, dtype=torch.float64):
     levels = len(thresholds) + 1
-    zeros = torch.zeros(levels, dtype=torch.long)
     return log_likelihood(
-        torch.tensor([[score]], dtype=dtype),
-        zeros,
+        torch.full((levels, 1), score, dtype=dtype),
         torch.arange(levels),
-        zeros,
         torch.tensor(thresholds, dtype=dtype),
-        torch.tensor([severity], dtype=dtype),
-        torch.tensor([log_scale], dtype=dtype),
+        torch.full((levels,), severity, dtype=dtype),
+        torch.full((levels,), log_scale, dtype=dtype),
     )[:, 0]
 
 
@@ -64,8 +61,9 @@ def test_extreme_scores_are_finite_with_finite_slopes(dtype, thresholds):
     scores = torch.tensor([[-1e4], [0.0], [1e4]], dtype=dtype, requires_grad=True)
     levels = len(thresholds) + 1
     item, grade = torch.arange(3).repeat_interleave(levels), torch.arange(levels).repeat(3)
-    given = [torch.tensor(x, dtype=dtype, requires_grad=True) for x in (thresholds, [0.3], [0.2])]
-    found = log_likelihood(scores, item, grade, torch.zeros_like(item), *given)
+    every = [[0.3] * len(item), [0.2] * len(item)]
+    given = [torch.tensor(x, dtype=dtype, requires_grad=True) for x in (thresholds, *every)]
+    found = log_likelihood(scores[item], grade, *given)
     assert torch.isfinite(found).all()
     for slope in torch.autograd.grad(found.sum(), [scores, *given]):
         assert torch.isfinite(slope).all()
@@ -80,7 +78,9 @@ def test_gradients():
     scores = torch.randn(4, 2, generator=generator, dtype=torch.float64, requires_grad=True)
     item, grade, annotator = torch.tensor([0, 1, 2, 3, 0]), torch.tensor([0, 1, 2, 3, 3]), torch.tensor([0, 1, 1, 0, 2])
     given = (scores, leaf(-1.0, 0.0, 0.7), leaf(0.1, -0.4, 0.2), leaf(0.0, 0.3, -0.5))
-    assert torch.autograd.gradcheck(lambda s, t, v, c: log_likelihood(s, item, grade, annotator, t, v, c), given)
+    assert torch.autograd.gradcheck(
+        lambda s, t, v, c: log_likelihood(s[item], grade, t, v[annotator], c[annotator]), given
+    )
 
 
 def test_thresholds_must_increase():

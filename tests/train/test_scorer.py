@@ -10,6 +10,7 @@ from harken.reward.evidence import Evidence
 from harken.reward.mix import Mix
 from harken.reward.model import RewardModel, RewardModelConfig
 from harken.reward.rules import Length, RuleSettings
+from harken.reward.wording import Wording
 from harken.train.scorer import Scorer
 from harken.types import Completion
 
@@ -50,7 +51,7 @@ def test_a_rule_whose_evidence_is_missing_is_refused(asked):
 
 
 def test_people_come_in_by_the_reward_model_and_the_schedule(asked, tmp_path):
-    reward = RewardModel(tiny_model(), ["ada"], RewardModelConfig(heads=2)).eval()
+    reward = RewardModel(tiny_model(), Wording(["ada"]), RewardModelConfig(heads=2)).eval()
     generator = torch.Generator().manual_seed(0)
     for parameter in reward.model.heads.parameters():
         parameter.data.normal_(generator=generator)

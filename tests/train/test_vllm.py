@@ -16,7 +16,7 @@ from PIL import Image as Pillow
 from harken.data.blobs import Blobs
 from harken.data.encoded import EncodedPrompts
 from harken.models.generate import Decoding
-from harken.pipeline.recipe import AlignConfig
+from harken.pipeline.settings import AlignConfig
 from harken.pipeline.verbs import Workplace, fine_tune_with_rl
 from harken.reward.mix import Mix
 from harken.train.metrics_log import read_metrics

@@ -116,8 +116,9 @@ class Outputs:
 
     Shapes: `logprobs`, `entropy`, `values` (N, T), aligned with `Completions.ids`, 0 where the mask is off
     (`logprobs[n, t]` is of token t; `values[n, t]` is of the state before token t); `scores` (N, K), one
-    a member of the reward ensemble; `logits` (N, T, V) at the policy's temperature, before each token, for small
-    models and small vocabularies only.
+    a member of the reward ensemble; `token_scores` (N, T + 1, K), the same after 0, 1, ... tokens of each
+    completion (beyond its last token they mean nothing); `logits` (N, T, V) at the policy's temperature, before each
+    token, for small models and small vocabularies only.
     """
 
     logprobs: Float[Tensor, "N T"] | None = None
@@ -125,6 +126,7 @@ class Outputs:
     values: Float[Tensor, "N T"] | None = None
     scores: Float[Tensor, "N K"] | None = None
     logits: Float[Tensor, "N T V"] | None = None
+    token_scores: Float[Tensor, "N T1 K"] | None = None
 
 
 def pad_right(rows: Sequence[Tensor], fill: int | float = 0, length: int | None = None) -> Tensor:

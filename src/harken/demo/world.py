@@ -16,7 +16,8 @@ from harken.demo.annotators import annotators
 from harken.demo.gold import gold
 from harken.demo.manners import MANNERS
 from harken.demo.tasks import LARGEST_ADDEND, QUESTIONS, Maker, Source
-from harken.pipeline.recipe import DataConfig, Recipe, RecipeError
+from harken.pipeline.recipe import Recipe, RecipeError
+from harken.pipeline.settings import DataConfig
 from harken.pipeline.world import World
 from harken.types import Prompt, Text
 

@@ -37,3 +37,27 @@ class ScalarHeads(nn.Module):
                 frozen = torch.tanh(torch.einsum("...d,kdh->...kh", states, self.prior_first))
             out = out + (frozen * self.prior).sum(-1)
         return out
+
+
+class LinearHeads(nn.Module):
+    """K linear functions of standardised states: (..., D) -> (..., K). Fitted, not trained (`reward/linear.py`)."""
+
+    mean: Tensor
+    scale: Tensor
+
+    def __init__(self, width: int, heads: int):
+        super().__init__()
+        self.register_buffer("mean", torch.zeros(width))
+        self.register_buffer("scale", torch.ones(width))
+        self.weight = nn.Parameter(torch.zeros(width, heads))
+
+    def forward(self, states: Float[Tensor, "*B D"]) -> Float[Tensor, "*B K"]:
+        """Scores of states."""
+        return ((states.to(self.mean.dtype) - self.mean) / self.scale) @ self.weight
+
+    @torch.no_grad()
+    def fix(self, mean: Float[Tensor, " D"], scale: Float[Tensor, " D"], weight: Float[Tensor, "D K"]) -> None:
+        """Put in what was fitted."""
+        self.mean.copy_(mean)
+        self.scale.copy_(scale)
+        self.weight.copy_(weight)

@@ -18,7 +18,7 @@ from harken.models.attention import use_grouped_attention
 from harken.models.cache import empty_cache
 from harken.models.encoders import counted
 from harken.models.features import Features
-from harken.models.heads import ScalarHeads
+from harken.models.heads import LinearHeads, ScalarHeads
 from harken.models.lora import save_merged, speaking_as
 from harken.models.policy import language_head, logprobs_and_entropy
 from harken.models.prefix import Kept, Prefix, plain_states, prefill, shared_states, versions_of
@@ -78,18 +78,19 @@ class Model(nn.Module):
         self.trunk.eval()
         return self
 
-    def add_heads(self, role: str, count: int, seed: int, prior: float = 0.0) -> None:
-        """Put `count` new scalar heads on the trunk; heads that the role has already are kept.
+    def add_heads(self, role: str, count: int, seed: int, prior: float = 0.0, linear: bool = False) -> None:
+        """Put `count` new scalar heads on the trunk, linear ones or of a hidden layer; heads that are there are kept.
 
         Raises:
             ValueError: if the role has another number of heads.
         """
-        config = {"count": count, "seed": seed, "prior": prior}
+        config = {"count": count, "seed": seed, "prior": prior, "linear": float(linear)}
         if role in self.heads:
             if self.heads_config[role]["count"] != count:
                 raise ValueError(f"the model has {self.heads_config[role]['count']} {role} heads, not {count}")
             return
-        made = ScalarHeads(self.width, count, torch.Generator().manual_seed(seed), prior)
+        generator = torch.Generator().manual_seed(seed)
+        made = LinearHeads(self.width, count) if linear else ScalarHeads(self.width, count, generator, prior)
         self.heads[role] = made.to(self.trunk.device)
         self.heads_config[role] = config
 
@@ -175,8 +176,8 @@ class Model(nn.Module):
         """
         completions = batch.completions
         length = completions.ids.shape[1]
-        states = self.states(batch, last="scores" in needs)
-        logprobs = entropy = values = scores = logits = None
+        states = self.states(batch, last=bool(needs & {"scores", "token_scores"}))
+        logprobs = entropy = values = scores = logits = token_scores = None
         head = language_head(self.trunk, self.suppressed, self.temperature)
         if needs & {"logprobs", "entropy"}:
             logprobs, entropy = logprobs_and_entropy(
@@ -188,7 +189,9 @@ class Model(nn.Module):
             values = self.heads["value"](states[:, :length])[..., 0] * completions.mask
         if "scores" in needs:
             scores = self.heads["score"](last_states(states, batch))
-        return Outputs(logprobs, entropy, values, scores, logits)
+        if "token_scores" in needs:
+            token_scores = self.heads["score"](states)
+        return Outputs(logprobs, entropy, values, scores, logits, token_scores)
 
     def save(self, folder: Path) -> None:
         """Write a Hugging Face folder, and the heads beside it, in safetensors; an adapter is added to the weights."""
@@ -209,7 +212,7 @@ class Model(nn.Module):
         if not config.exists():
             return
         for role, made in json.loads(config.read_text()).items():
-            self.add_heads(role, int(made["count"]), int(made["seed"]), float(made["prior"]))
+            self.add_heads(role, int(made["count"]), int(made["seed"]), float(made["prior"]), bool(made["linear"]))
         self.heads.load_state_dict(load_file(folder / HEADS))
 
 

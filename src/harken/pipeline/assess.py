@@ -27,9 +27,9 @@ from harken.models.load import weights_dtype
 from harken.models.model import Model
 from harken.pipeline.artefact import write_text
 from harken.pipeline.ask import write_completions
-from harken.pipeline.recipe import EvaluationConfig
 from harken.pipeline.roles import load_as
 from harken.pipeline.run import Run
+from harken.pipeline.settings import EvaluationConfig
 from harken.pipeline.teach import Work, is_held_out
 from harken.pipeline.verbs import Feedback, read_run_feedback
 from harken.pipeline.world import World

@@ -11,7 +11,7 @@ from harken.models.features import Features
 from harken.models.load import load_model, weights_dtype
 from harken.models.lora import AdapterConfig, add_adapter, free_name, train_adapter
 from harken.models.model import Model
-from harken.pipeline.recipe import ModelConfig
+from harken.pipeline.settings import ModelConfig
 from harken.types import Prompt
 
 EXAMINED = 64

@@ -21,12 +21,17 @@ from harken.feedback.queue import plan_questions
 from harken.feedback.store import FeedbackStore
 from harken.models.load import Dtype, load_model, weights_dtype
 from harken.models.model import Model
-from harken.pipeline.recipe import AlignConfig, CompletionsConfig, FeedbackConfig, RewardConfig, make_algorithm
+from harken.pipeline.recipe import make_algorithm
 from harken.pipeline.roles import in_training, prepare
+from harken.pipeline.settings import AlignConfig, CompletionsConfig, FeedbackConfig, RewardConfig
+from harken.reward.combining import Combining
 from harken.reward.mix import Mix
 from harken.reward.model import RewardModel
 from harken.reward.objective import FeedbackObjective
+from harken.reward.statements import on_criterion, scales_of
+from harken.reward.wording import Wording
 from harken.train.answering import Sampling, sample_completions
+from harken.train.frozen import fit_heads
 from harken.train.judgements import Judgements, judgements_of
 from harken.train.loop import Fit, Source, fit
 from harken.train.optimizers import OptimizerConfig
@@ -215,19 +220,25 @@ def train_reward_model(
     encoded = EncodedPrompts(trunk.processor, at.blobs)
     prompts = {prompt.id: prompt for prompt in feedback.prompts}
     completions = {completion.id: completion for completion in feedback.completions}
-    annotators = sorted({answer.annotator for answer in feedback.answers})
-    reward = RewardModel(trunk, annotators, config.model, at.seed)
+    answers = on_criterion(feedback.answers, config.criterion)
+    wording = Wording(sorted({answer.annotator for answer in answers}), scales_of(answers))
+    reward = RewardModel(trunk, wording, config.model, at.seed, Combining(config.combine, config.uncertainty))
     prepare(trunk, feedback.prompts, encoded)
-    objective = FeedbackObjective(reward.wording, dict(config.weights))
+    spans = config.weights.get("edit_span", 0.0) > 0
 
     def statements(answers: Sequence[Answer]) -> Statements:
-        return Statements(answers, prompts, completions, encoded, reward.wording, config, at.seed, config.model.heads)
+        words, members = reward.wording, config.model.heads
+        return Statements(answers, prompts, completions, encoded, words, config, at.seed, members, spans)
 
-    held, learnt = held_out(feedback.answers, lambda answer: answer.feedback.prompt_id, config.stopping, at.seed)
-    measure = None
-    if held:
-        measure = held_out_likelihood(reward, objective, statements(held).batch_of, len(held), config.batch)
-    _fit(reward, statements(learnt), objective, config.optimizer, _measured(at, config.stopping, measure))
+    if config.model.head == "linear":
+        fit_heads(reward, statements(answers), config.linear, config.weights)
+    else:
+        objective = FeedbackObjective(reward.wording, dict(config.weights), len(answers), config.shrink)
+        held, learnt = held_out(answers, lambda answer: answer.feedback.prompt_id, config.stopping, at.seed)
+        measure = None
+        if held:
+            measure = held_out_likelihood(reward, objective, statements(held).batch_of, len(held), config.batch)
+        _fit(reward, statements(learnt), objective, config.optimizer, _measured(at, config.stopping, measure))
     shown = [c for c in feedback.completions if not c.policy.startswith("annotator:")]
     shown.sort(key=lambda completion: completion.prompt_id)
     reward.fix_scale(reward.score_completions(shown, prompts, encoded))

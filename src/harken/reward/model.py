@@ -17,8 +17,11 @@ from harken.data.seeds import derive
 from harken.models.load import load_model
 from harken.models.lora import free_name, load_adapter, save_adapter, weights_hash
 from harken.models.model import Model
+from harken.reward.combining import Combining
+from harken.reward.wording import Wording
 from harken.types import Completion, Prompt
 
+MEAN = Combining()
 PARAMETERS, CONFIG = "reward.safetensors", "reward.json"
 ADAPTER, BELOW = "adapter", "below.sha256"
 
@@ -30,46 +33,13 @@ class RewardModelConfig:
     Attributes:
         heads: members K of the ensemble, on one trunk.
         prior: scale of each member's fixed random function (1806.03335); keeps members apart where data are silent.
-        combine: how K scores become one reward: their mean; the worst (2310.02743, eq. 3); the mean less
-            `uncertainty` times their variance (2310.02743, eq. 4).
-        uncertainty: the weight of the variance.
-        levels: grades of a rating scale.
+        head: what each member is: a layer and a line on it, trained with the trunk or its adapter; or a line on the
+            trunk's states as they are, fitted in seconds.
     """
 
     heads: int = 4
     prior: float = 0.0
-    combine: Literal["mean", "worst", "uncertainty_weighted"] = "mean"
-    uncertainty: float = 0.5
-    levels: int = 5
-
-
-class Wording(nn.Module):
-    """From scores to what annotators say: ties, "both bad", grades, each annotator's severity and scale.
-
-    Attributes:
-        log_tie: log of Davidson's tie parameter.
-        floor: the score under which two completions are called both bad.
-        first: the lowest threshold between grades.
-        gaps: softplus of these are the distances to the next thresholds, (L - 2,).
-        severity: how much each annotator asks above the average one, (A,).
-        log_scale: how finely each annotator's grades follow the score, (A,).
-    """
-
-    def __init__(self, annotators: Sequence[str], levels: int):
-        super().__init__()
-        self.annotators = tuple(annotators)
-        self.log_tie = nn.Parameter(torch.tensor(-1.0))
-        self.floor = nn.Parameter(torch.tensor(-3.0))
-        self.first = nn.Parameter(torch.tensor(-1.5))
-        self.gaps = nn.Parameter(torch.full((levels - 2,), 0.54))
-        self.severity = nn.Parameter(torch.zeros(len(annotators)))
-        self.log_scale = nn.Parameter(torch.zeros(len(annotators)))
-
-    @property
-    def thresholds(self) -> Float[Tensor, " L1"]:
-        """Increasing thresholds between the L grades, (L - 1,)."""
-        rises = nn.functional.softplus(self.gaps).cumsum(0)
-        return torch.cat([self.first[None], self.first + rises])
+    head: Literal["hidden", "linear"] = "hidden"
 
 
 class RewardModel(nn.Module):
@@ -78,6 +48,7 @@ class RewardModel(nn.Module):
     Attributes:
         model: the trunk with its `score` heads.
         wording: the likelihoods' own parameters.
+        combining: how members' scores become one reward.
         centre: mean score of each member over the reference's completions, (K,).
         spread: standard deviation of the ensemble's mean over them, one number for all members.
     """
@@ -85,18 +56,26 @@ class RewardModel(nn.Module):
     centre: Tensor
     spread: Tensor
 
-    def __init__(self, model: Model, annotators: Sequence[str], config: RewardModelConfig, seed: int = 0):
+    def __init__(
+        self,
+        model: Model,
+        wording: Wording,
+        config: RewardModelConfig,
+        seed: int = 0,
+        combining: Combining = MEAN,
+    ):
         super().__init__()
         self.model = model
         self.config = config
-        model.add_heads("score", config.heads, derive(seed, "score heads"), config.prior)
-        self.wording = Wording(annotators, config.levels)
+        model.add_heads("score", config.heads, derive(seed, "score heads"), config.prior, config.head == "linear")
+        self.wording = wording
+        self.combining = combining
         self.register_buffer("centre", torch.zeros(config.heads))
         self.register_buffer("spread", torch.ones(()))
 
     def forward(self, batch: Batch, needs: frozenset[str]) -> Outputs:
-        """Raw scores, as the likelihoods read them."""
-        return self.model(batch, needs)
+        """Raw scores, as the likelihoods read them; after each token too, where labels name places of edits."""
+        return self.model(batch, needs | {"token_scores"} if "edit.span" in batch.labels else needs)
 
     @torch.no_grad()
     def scores(
@@ -153,15 +132,9 @@ class RewardModel(nn.Module):
         self.centre.copy_(scores.mean(0))
         self.spread.copy_(scores.mean(1).std().clamp(min=1e-6))
 
-    def combine(self, scores: Float[Tensor, "N K"]) -> Float[Tensor, " N"]:
-        """One reward a completion, by `config.combine`."""
-        match self.config.combine:
-            case "worst":
-                return scores.min(-1).values
-            case "uncertainty_weighted":
-                return scores.mean(-1) - self.config.uncertainty * scores.var(-1, unbiased=False)
-            case _:
-                return scores.mean(-1)
+    def combine(self, scores: Float[Tensor, "*B K"]) -> Float[Tensor, "*B"]:
+        """One reward a completion, by `combining`."""
+        return self.combining(scores)
 
     def save(self, folder: Path) -> None:
         """Write a model's folder with the reward model's own parameters beside the weights.
@@ -175,7 +148,8 @@ class RewardModel(nn.Module):
             (folder / ADAPTER / BELOW).write_text(weights_hash(self.model.trunk) + "\n")
         own = {f"wording.{k}": v.contiguous() for k, v in self.wording.state_dict().items()}
         save_file({**own, "centre": self.centre, "spread": self.spread}, folder / PARAMETERS)
-        made = {**asdict(self.config), "annotators": list(self.wording.annotators)}
+        told = {"annotators": list(self.wording.annotators), "scales": list(self.wording.scales)}
+        made = {**asdict(self.config), **asdict(self.combining), **told}
         (folder / CONFIG).write_text(json.dumps(made, indent=2) + "\n")
 
 
@@ -198,7 +172,8 @@ def load_reward_model(folder: Path, beside: Model | None = None, dtype: torch.dt
     if not is_reward_folder(folder):
         raise FileNotFoundError(f"{folder} holds no reward model ({CONFIG} is missing); `harken reward` trains one")
     made = json.loads((folder / CONFIG).read_text())
-    annotators = made.pop("annotators")
+    wording = Wording(made.pop("annotators"), made.pop("scales"))
+    combining = Combining(made.pop("combine"), made.pop("uncertainty"))
     below = folder / ADAPTER / BELOW
     if beside is not None and below.exists() and below.read_text().strip() == weights_hash(beside.trunk):
         name = free_name(beside.trunk, "reward")
@@ -207,7 +182,7 @@ def load_reward_model(folder: Path, beside: Model | None = None, dtype: torch.dt
         model.load_heads(folder)
     else:
         model = load_model(folder, dtype)
-    reward = RewardModel(model, annotators, RewardModelConfig(**made))
+    reward = RewardModel(model, wording, RewardModelConfig(**made), combining=combining)
     tensors = load_file(folder / PARAMETERS)
     reward.centre.copy_(tensors.pop("centre"))
     reward.spread.copy_(tensors.pop("spread"))

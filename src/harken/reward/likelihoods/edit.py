@@ -1,6 +1,7 @@
 """What an edit says of scores: the revision is better than the original, the more so the more was changed."""
 
 import re
+from collections.abc import Sequence
 from difflib import SequenceMatcher
 
 from jaxtyping import Float, Int
@@ -21,16 +22,37 @@ def edit_weight(original: str, revision: str) -> float:
     return 1.0 - SequenceMatcher(None, WORD.findall(original), WORD.findall(revision), autojunk=False).ratio()
 
 
-def log_likelihood(
-    scores: Float[Tensor, "N K"], revision: Int[Tensor, " M"], original: Int[Tensor, " M"]
-) -> Float[Tensor, "M K"]:
+def changed_spans(original: Sequence[int], revision: Sequence[int]) -> list[tuple[int, int, int, int]]:
+    """Where token ids differ: (start, end) in the original and (start, end) in the revision, of each changed span."""
+    found = SequenceMatcher(None, original, revision, autojunk=False).get_opcodes()
+    return [(i, j, k, m) for tag, i, j, k, m in found if tag != "equal"]
+
+
+def log_likelihood(revision: Float[Tensor, "M K"], original: Float[Tensor, "M K"]) -> Float[Tensor, "M K"]:
     """Log-likelihood for each of K members that M revisions beat their originals (Bradley and Terry 1952).
 
     Not weighted: the caller multiplies by `edit_weight`, as it does with the weights of other statements.
 
     Args:
-        scores: of N completions and revisions, (N, K).
-        revision: row of the corrected text, (M,).
-        original: row of the text that was corrected, (M,).
+        revision: scores of the corrected texts, (M, K).
+        original: scores of the texts that were corrected, (M, K).
     """
-    return logsigmoid(scores[revision] - scores[original])
+    return logsigmoid(revision - original)
+
+
+def span_log_likelihood(
+    revision: Float[Tensor, "N T1 K"], original: Float[Tensor, "N T1 K"], spans: Int[Tensor, "S 5"]
+) -> Float[Tensor, "S K"]:
+    """Log-likelihood, for each of K members, that each changed span adds more to the revision than to the original.
+
+    What a span adds to a text is the score after it less the score before it, so that all that a text's tokens
+    add is its score. Bradley and Terry between the two of each span: where a text was changed carries the weight.
+
+    Args:
+        revision: scores of the corrected texts after 0, 1, ... tokens, (M, T + 1, K).
+        original: of the texts that were corrected, (M, T + 1, K).
+        spans: row of M, start and end in the original, start and end in the revision (`changed_spans`), (S, 5).
+    """
+    m, start, end, new_start, new_end = spans.unbind(1)
+    gain = revision[m, new_end] - revision[m, new_start]
+    return logsigmoid(gain - (original[m, end] - original[m, start]))

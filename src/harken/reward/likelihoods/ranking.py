@@ -1,9 +1,10 @@
 """What a ranking says of scores: Plackett-Luce, with ties within a tier and a rest that was not ranked."""
 
+import math
 from collections.abc import Sequence
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 LARGEST_TIER = 8
@@ -11,8 +12,7 @@ LARGEST_TIER = 8
 
 
 def log_likelihood(
-    scores: Float[Tensor, "N K"],
-    items: Int[Tensor, "M I"],
+    scores: Float[Tensor, "M I K"],
     tier: Int[Tensor, "M I"],
     tiers: Int[Tensor, " M"],
 ) -> Float[Tensor, "M K"]:
@@ -25,27 +25,44 @@ def log_likelihood(
     says nothing.
 
     Args:
-        scores: of N completions, (N, K).
-        items: rows of the completions that were shown, (M, I); -1 where a statement has fewer than I.
-        tier: the tier of each, 0 the best; the number of tiers for the rest; (M, I), not read where `items` is -1.
+        scores: of the completions that were shown, by K members, (M, I, K).
+        tier: the tier of each, 0 the best, the number of tiers for the rest; -1 where a statement has fewer than I,
+            whose score is not read; (M, I).
         tiers: the number of tiers, (M,).
 
     Raises:
         ValueError: if a tier has more than `LARGEST_TIER` items.
     """
-    out = [
-        _one(scores, rows, places, count)
-        for rows, places, count in zip(items.tolist(), tier.tolist(), tiers.tolist(), strict=True)
-    ]
-    return torch.stack(out) if out else scores.new_zeros(0, scores.shape[1])
+    ranked = (tier >= 0) & (tier < tiers[:, None])
+    # Without ties every tier is one item, and all statements are one sum.
+    strict = ranked.sum(1) == tiers
+    out = scores.new_zeros(len(scores), scores.shape[2])
+    if strict.any():
+        out = out.index_put((strict,), _without_ties(scores[strict], tier[strict], ranked[strict]))
+    tied = (~strict).nonzero()[:, 0].tolist()
+    if tied:
+        found = [_one(scores[m], tier[m].tolist(), int(tiers[m])) for m in tied]
+        out = out.index_put((torch.tensor(tied, device=out.device),), torch.stack(found))
+    return out
 
 
-def _one(scores: Tensor, rows: Sequence[int], places: Sequence[int], count: int) -> Tensor:
-    """(K,) of one ranking, tier by tier from the best."""
+def _without_ties(
+    scores: Float[Tensor, "M I K"], tier: Int[Tensor, "M I"], ranked: Bool[Tensor, "M I"]
+) -> Float[Tensor, "M K"]:
+    """Each ranked item against itself and all that stands below it."""
+    beaten = (tier[:, None, :] >= tier[:, :, None]) & (tier >= 0)[:, None, :]
+    # An item that is not ranked is chosen of itself alone here, and left out of the sum.
+    beaten = torch.where(ranked[:, :, None], beaten, torch.eye(tier.shape[1], dtype=torch.bool, device=tier.device))
+    every = scores[:, None, :, :].masked_fill(~beaten[..., None], -math.inf)
+    return torch.where(ranked[..., None], scores - every.logsumexp(2), 0.0).sum(1)
+
+
+def _one(scores: Float[Tensor, "I K"], places: Sequence[int], count: int) -> Float[Tensor, " K"]:
+    """One ranking, tier by tier from the best."""
     total = scores.new_zeros(scores.shape[1])
     for t in range(count):
-        mine = [row for row, place in zip(rows, places, strict=True) if row >= 0 and place == t]
-        below = [row for row, place in zip(rows, places, strict=True) if row >= 0 and place > t]
+        mine = [row for row, place in enumerate(places) if place == t]
+        below = [row for row, place in enumerate(places) if place > t]
         if len(mine) > LARGEST_TIER:
             raise ValueError(
                 f"a tier of a ranking holds {len(mine)} items; more than {LARGEST_TIER} tied ones cannot be summed "

@@ -7,13 +7,11 @@ from torch.nn.functional import logsigmoid
 
 
 def log_likelihood(
-    scores: Float[Tensor, "N K"],
-    item: Int[Tensor, " M"],
+    scores: Float[Tensor, "M K"],
     grade: Int[Tensor, " M"],
-    annotator: Int[Tensor, " M"],
     thresholds: Float[Tensor, " L1"],
-    severity: Float[Tensor, " A"],
-    log_scale: Float[Tensor, " A"],
+    severity: Float[Tensor, " M"],
+    log_scale: Float[Tensor, " M"],
 ) -> Float[Tensor, "M K"]:
     """Log-likelihood of M grades for each of K members.
 
@@ -22,13 +20,11 @@ def log_likelihood(
     the same grade; a large scale is an annotator whose grades follow the score closely.
 
     Args:
-        scores: of N completions, (N, K).
-        item: row of the completion that was graded, (M,).
+        scores: of the completions that were graded, by K members, (M, K).
         grade: from 0 (worst) to L - 1 (best), (M,).
-        annotator: row of who graded, (M,).
         thresholds: between the L grades, increasing, (L - 1,).
-        severity: of each annotator, in units of the score, (A,).
-        log_scale: of each annotator, (A,).
+        severity: of the annotator of each grade, in units of the score, (M,).
+        log_scale: of the annotator of each grade, (M,).
 
     Raises:
         ValueError: if the thresholds do not increase.
@@ -36,8 +32,8 @@ def log_likelihood(
     gaps = thresholds.diff()
     if not bool((gaps > 0).all()):
         raise ValueError(f"thresholds between grades must increase, but they are {thresholds.tolist()}")
-    scale = log_scale[annotator].exp()
-    shift = severity[annotator][:, None] - scores[item]
+    scale = log_scale.exp()
+    shift = severity[:, None] - scores
     last = len(thresholds)
     upper = scale[:, None] * (thresholds[grade.clamp(max=last - 1)][:, None] + shift)
     lower = scale[:, None] * (thresholds[(grade - 1).clamp(min=0)][:, None] + shift)

@@ -1,0 +1,208 @@
+"""The parts of a recipe: one dataclass a part, each field with what it means."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from harken.models.fusion.build import FamilyConfig
+from harken.models.generate import Decoding
+from harken.models.load import Dtype
+from harken.models.lora import AdapterConfig
+from harken.reward.combining import Combine
+from harken.reward.linear import LinearConfig
+from harken.reward.model import RewardModelConfig
+from harken.reward.objective import LIKELIHOODS
+from harken.train.optimizers import OptimizerConfig
+from harken.train.preferences import PreferencesConfig
+from harken.train.rollout import RolloutConfig
+from harken.train.sources import DemonstrationsConfig
+from harken.train.stopping import StoppingConfig
+
+
+@dataclass(frozen=True)
+class DataConfig:
+    """Where prompts come from.
+
+    Attributes:
+        name: `demo` or `spoken_digits` (worlds with tasks, demonstrations and simulated annotators), or `prompts`
+            (JSONL files).
+        root: folder of the data sets of `spoken_digits`.
+        prompts: JSONL of prompts to align on, for `prompts`.
+        test: JSONL of held-out prompts; a tenth of `prompts`, split by media, if none is given.
+        demonstrations: demonstrations that a world makes.
+        ask: prompts that a world makes for feedback and alignment.
+        held_out: test prompts that a world makes.
+        skip_bad: leave bad records out, counted and listed, instead of refusing the file.
+    """
+
+    name: Literal["demo", "spoken_digits", "prompts"] = "demo"
+    root: str | None = None
+    prompts: str | None = None
+    test: str | None = None
+    demonstrations: int = 3000
+    ask: int = 1200
+    held_out: int = 400
+    skip_bad: bool = False
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """The model to begin with.
+
+    Attributes:
+        path: a folder or a name on the hub; a new model of the family if none is given.
+        family: the sizes of a new model.
+        dtype: of the weights; `auto` is bfloat16 on a GPU that computes in it, float32 elsewhere.
+        freeze_encoders: leave the encoders of pictures and sounds as they are; what they make of each medium is then
+            computed once, kept on disk, and read by every role in every epoch.
+        recompute: compute the decoder's layers again in the backward pass; less memory, a third more time.
+    """
+
+    path: str | None = None
+    family: FamilyConfig = field(default_factory=FamilyConfig)
+    dtype: Dtype = "auto"
+    freeze_encoders: bool = False
+    recompute: bool = False
+
+
+@dataclass(frozen=True)
+class SftConfig:
+    """Supervised training on demonstrations.
+
+    Attributes:
+        data: how much.
+        optimizer: how weights move.
+        adapter: train a low-rank adapter and not the weights; it is added to them in the end.
+        stopping: early stopping on the likelihood of a part of the demonstrations that is not learnt from.
+    """
+
+    data: DemonstrationsConfig = field(default_factory=DemonstrationsConfig)
+    optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
+    adapter: AdapterConfig | None = None
+    stopping: StoppingConfig = field(default_factory=StoppingConfig)
+
+
+@dataclass(frozen=True)
+class CompletionsConfig:
+    """What people are asked about.
+
+    Attributes:
+        prompts: how many of the prompts are answered.
+        each: completions of each.
+        decoding: how they are sampled.
+        held_out: share of these prompts whose feedback only measures the reward model.
+    """
+
+    prompts: int = 600
+    each: int = 3
+    decoding: Decoding = field(default_factory=Decoding)
+    held_out: float = 0.25
+
+
+@dataclass(frozen=True)
+class FeedbackConfig:
+    """What is asked, and of whom.
+
+    Attributes:
+        annotator: `simulated` (only worlds have these) or `me` (asks in the terminal).
+        comparisons: how many comparisons.
+        rankings: how many rankings.
+        ratings: how many ratings.
+        edits: how many edits.
+        overlap: how many annotators get each question.
+    """
+
+    annotator: Literal["simulated", "me"] = "simulated"
+    comparisons: int = 900
+    rankings: int = 0
+    ratings: int = 300
+    edits: int = 100
+    overlap: int = 1
+
+
+@dataclass(frozen=True)
+class RewardConfig:
+    """The reward model and its training.
+
+    Attributes:
+        model: what it is.
+        combine: how the scores of an ensemble become one reward: their mean; the worst; the mean less `uncertainty`
+            times their variance.
+        uncertainty: the weight of the variance.
+        criterion: which answers count, where people judged several.
+        shrink: how strongly annotators are held to the average one; who said little is taken for it.
+        linear: how the lines of `model.head: linear` are fitted; the trunk then stays as it is, and steps, batch,
+            accumulate, stopping, optimizer and adapter mean nothing.
+        steps: optimizer steps.
+        batch: statements a step.
+        accumulate: parts in which a step goes through the model, to save memory.
+        stopping: early stopping on the likelihood of a part of the answers that is not learnt from.
+        weights: how much each kind of feedback counts; `edit_span`: how much the places that edits changed count
+            beside their texts as wholes.
+        optimizer: how weights move.
+        adapter: train a low-rank adapter on the policy's own weights, which stay as they are.
+    """
+
+    model: RewardModelConfig = field(default_factory=RewardModelConfig)
+    combine: Combine = "mean"
+    uncertainty: float = 0.5
+    criterion: str = "overall"
+    shrink: float = 1.0
+    linear: LinearConfig = field(default_factory=LinearConfig)
+    steps: int = 120
+    batch: int = 32
+    accumulate: int = 1
+    stopping: StoppingConfig = field(default_factory=StoppingConfig)
+    weights: Mapping[str, float] = field(
+        default_factory=lambda: {"comparison": 1.0, "ranking": 1.0, "rating": 0.5, "edit": 1.0, "edit_span": 0.5}
+    )
+    optimizer: OptimizerConfig = field(default_factory=lambda: OptimizerConfig(rate=1e-3, muon_rate=1e-3))
+    adapter: AdapterConfig | None = None
+
+    def __post_init__(self) -> None:
+        known = (*LIKELIHOODS, "edit_span")
+        for kind, weight in self.weights.items():
+            if kind not in known or not (math.isfinite(weight) and weight >= 0):
+                raise ValueError(f"reward.weights: a number from 0 up for {', '.join(known)}, not {kind!r}: {weight}")
+        if self.model.head == "linear" and self.adapter is not None:
+            raise ValueError("reward.model.head: linear leaves the trunk as it is: leave reward.adapter out")
+
+
+@dataclass(frozen=True)
+class AlignConfig:
+    """How the policy is moved towards what people prefer.
+
+    Attributes:
+        rollout: how much reinforcement, and the mix of rewards; for algorithms that sample.
+        preferences: how much training on people's answers; for algorithms that learn from these directly.
+        optimizer: how weights move.
+        human_only: whether a second policy is trained without the environment's rewards, for the report.
+        adapter: train a low-rank adapter: policy with it, reference without it, on one copy of the weights.
+        stopping: early stopping on a part of the prompts that is not learnt from: by the mean reward there, or where
+            people's answers are learnt from directly by their likelihood.
+    """
+
+    rollout: RolloutConfig = field(default_factory=RolloutConfig)
+    preferences: PreferencesConfig = field(default_factory=PreferencesConfig)
+    optimizer: OptimizerConfig = field(default_factory=lambda: OptimizerConfig(rate=5e-4, muon_rate=5e-4))
+    human_only: bool = True
+    adapter: AdapterConfig | None = None
+    stopping: StoppingConfig = field(default_factory=StoppingConfig)
+
+
+@dataclass(frozen=True)
+class EvaluationConfig:
+    """The evaluation.
+
+    Attributes:
+        decoding: how held-out prompts are answered; as the policy is, if the temperature is 1.
+        resamples: of the bootstrap.
+        examples: answers shown side by side in the report.
+        language: for BLEU and ROUGE.
+    """
+
+    decoding: Decoding = field(default_factory=Decoding)
+    resamples: int = 10_000
+    examples: int = 10
+    language: str = "en"
