@@ -51,7 +51,7 @@ def describe_speech(samples: Float[np.ndarray, " S"], text: str) -> Mapping[str,
     loudness = 10 * np.log10(power.sum(1) + 1e-6)
     mels = np.log(power @ _mel_filters().T + 1e-6)
     spoken = {"syllables": float(syllables(text)), "words": float(max(1, len(text.split())))}
-    letters = float(max(1, len("".join(text.split()))))
+    letters = float(max(1, sum(letter.isalnum() for letter in text)))
     heard = loudness > np.percentile(loudness, 95) - 25
     first, last = _ends(heard)
     inner = slice(first, last + 1)

@@ -1,0 +1,228 @@
+"""A reward without a language model: lines on what can be measured of media and texts. Fits a laptop and a second."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from harken.data.blobs import Blobs
+from harken.data.descriptors.picture import describe_picture
+from harken.data.descriptors.speech import RATE, describe_speech
+from harken.data.descriptors.words import describe_words
+from harken.data.media import audio, image
+from harken.reward.combining import Combining
+from harken.reward.linear import LinearConfig, Lines, fit_lines
+from harken.reward.statements import labels_of, on_criterion, scales_of, statements_of
+from harken.reward.wording import Wording
+from harken.types import Answer, Audio, Completion, Image, Prompt, Text
+
+LINES, CONFIG = "lines.safetensors", "described.json"
+
+
+@dataclass
+class Describer:
+    """Prompts with their completions to rows of numbers; each medium is measured once.
+
+    Attributes:
+        blobs: where media lie.
+        chosen: completions that are chosen among (the classes of a picture): each gets coefficients of its own for
+            what is measured of the media. Empty where completions are texts of all kinds.
+        words: whether completions' texts are read by themselves. Where media are judged and texts only say what is in
+            them, they had better not be: how a transcript is written may tell who made it.
+    """
+
+    blobs: Blobs
+    chosen: tuple[str, ...] = ()
+    words: bool = True
+    _measured: dict[tuple[str, str], Float[np.ndarray, " D"]] = field(default_factory=dict, repr=False)
+
+    def __call__(self, prompts: Sequence[Prompt], completions: Sequence[Completion]) -> Float[Tensor, "N D"]:
+        """Rows of N completions and their prompts.
+
+        Raises:
+            ValueError: if prompts differ in their numbers of pictures and sounds, or a completion is not one of those
+                that are chosen among.
+        """
+        shapes = {tuple(type(part).__name__ for part in _media(prompt)) for prompt in prompts}
+        if len(shapes) > 1:
+            raise ValueError(
+                f"a described reward reads prompts with the same media in the same order; these have {sorted(shapes)}: "
+                "train one for each, or use a model's trunk"
+            )
+        return torch.from_numpy(np.stack([self._row(p, c) for p, c in zip(prompts, completions, strict=True)]))
+
+    def _row(self, prompt: Prompt, completion: Completion) -> Float[np.ndarray, " D"]:
+        words = " ".join(part.text for m in prompt.messages for part in m.parts if isinstance(part, Text))
+        media = [self._measure(part, f"{words} {completion.text}".strip()) for part in _media(prompt)]
+        seen = np.concatenate(media) if media else np.zeros(0)
+        if not self.chosen and not self.words:
+            return seen
+        if not self.chosen:
+            said = describe_words(completion.text)
+            return np.concatenate([seen, np.array(list(said.values()))])
+        if completion.text not in self.chosen:
+            raise ValueError(
+                f"{completion.text!r} is none of the {len(self.chosen)} completions that were chosen among"
+            )
+        out = np.zeros((len(self.chosen), len(seen) + 1))
+        out[self.chosen.index(completion.text)] = np.append(seen, 1.0)
+        return out.reshape(-1)
+
+    def _measure(self, part: Image | Audio, text: str) -> Float[np.ndarray, " D"]:
+        # A picture looks the same whatever is said of it; how fast somebody speaks depends on the words.
+        key = (part.sha256, "" if isinstance(part, Image) or self.chosen else text)
+        if key not in self._measured:
+            data = self.blobs.read(part.sha256)
+            if isinstance(part, Image):
+                found = describe_picture(image.decode(data))
+            else:
+                found = describe_speech(audio.decode(data, RATE), key[1])
+            self._measured[key] = np.array(list(found.values()))
+        return self._measured[key]
+
+
+def _media(prompt: Prompt) -> list[Image | Audio]:
+    return [part for message in prompt.messages for part in message.parts if not isinstance(part, Text)]
+
+
+@dataclass(frozen=True)
+class DescribedConfig:
+    """What a described reward is.
+
+    Attributes:
+        heads: members K of the ensemble, each on its own bootstrap.
+        combining: how their scores become one reward.
+        criterion: which answers count, where people judged several.
+        weights: how much each kind of feedback counts.
+        linear: how the lines are fitted.
+        group_by: the fact of prompts by which rows are left out together where the penalty is chosen (such as
+            `speaker`); by prompt where none is named.
+    """
+
+    heads: int = 8
+    combining: Combining = field(default_factory=Combining)
+    criterion: str = "overall"
+    weights: Mapping[str, float] = field(default_factory=dict)
+    linear: LinearConfig = field(default_factory=LinearConfig)
+    group_by: str = ""
+
+
+@dataclass(frozen=True)
+class DescribedReward:
+    """Lines on descriptors, the wording that was learnt with them, and the scale that was fixed after.
+
+    Attributes:
+        lines: K of them.
+        wording: thresholds and annotators.
+        combining: how members' scores become one reward.
+        chosen: see `Describer`.
+        words: see `Describer`.
+        centre: mean score of each member over what was learnt from, (K,).
+        spread: standard deviation of the members' mean over it.
+    """
+
+    lines: Lines
+    wording: Wording
+    combining: Combining
+    chosen: tuple[str, ...]
+    words: bool
+    centre: Float[Tensor, " K"]
+    spread: float
+
+    def scores(
+        self, completions: Sequence[Completion], prompts: Mapping[str, Prompt], describer: Describer
+    ) -> Float[Tensor, "N K"]:
+        """Centred and scaled scores of N completions.
+
+        Args:
+            completions: what to score.
+            prompts: by id.
+            describer: with the same `chosen`.
+
+        Raises:
+            ValueError: if the describer is another one.
+        """
+        if (describer.chosen, describer.words) != (self.chosen, self.words):
+            raise ValueError(
+                f"this reward was learnt with chosen={self.chosen} and words={self.words}, not {describer}"
+            )
+        rows = describer([prompts[c.prompt_id] for c in completions], completions)
+        return (self.lines(rows) - self.centre) / self.spread
+
+    def save(self, folder: Path) -> None:
+        """Write it as safetensors and JSON."""
+        folder.mkdir(parents=True, exist_ok=True)
+        own = {f"wording.{k}": v.contiguous() for k, v in self.wording.state_dict().items()}
+        lines = {"mean": self.lines.mean, "scale": self.lines.scale, "weight": self.lines.weight.contiguous()}
+        save_file({**own, **lines, "centre": self.centre}, folder / LINES)
+        made = {
+            "annotators": list(self.wording.annotators),
+            "scales": list(self.wording.scales),
+            "chosen": list(self.chosen),
+            "words": self.words,
+            "spread": self.spread,
+            "penalty": self.lines.penalty,
+            **asdict(self.combining),
+        }
+        (folder / CONFIG).write_text(json.dumps(made, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def load_described_reward(folder: Path) -> DescribedReward:
+    """Read what `DescribedReward.save` wrote.
+
+    Raises:
+        FileNotFoundError: if the folder holds none.
+    """
+    if not (folder / CONFIG).exists():
+        raise FileNotFoundError(f"{folder} holds no described reward ({CONFIG} is missing)")
+    made = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
+    tensors = load_file(folder / LINES)
+    wording = Wording(made["annotators"], made["scales"])
+    lines = Lines(tensors.pop("mean"), tensors.pop("scale"), tensors.pop("weight"), made["penalty"])
+    centre = tensors.pop("centre")
+    wording.load_state_dict({k.removeprefix("wording."): v for k, v in tensors.items()})
+    combining = Combining(made["combine"], made["uncertainty"])
+    return DescribedReward(lines, wording, combining, tuple(made["chosen"]), made["words"], centre, made["spread"])
+
+
+def train_described_reward(
+    prompts: Mapping[str, Prompt],
+    completions: Mapping[str, Completion],
+    answers: Sequence[Answer],
+    describer: Describer,
+    config: DescribedConfig | None = None,
+    seed: int = 0,
+) -> DescribedReward:
+    """Lines on what can be measured, from everything that was said.
+
+    Args:
+        prompts: by id.
+        completions: by id.
+        answers: what was said of them.
+        describer: measures.
+        config: how.
+        seed: of the bootstrap.
+
+    Raises:
+        ValueError: if nothing was said on the criterion, or the prompts cannot be described alike.
+    """
+    config = config or DescribedConfig()
+    answers = on_criterion(answers, config.criterion)
+    statements, every = statements_of(answers, completions, config.heads, seed)
+    names = sorted({name for s in statements for name in s.completions}, key=lambda n: (every[n].prompt_id, n))
+    wording = Wording(sorted({a.annotator for a in answers}), scales_of(answers))
+    said = labels_of(statements, {name: n for n, name in enumerate(names)}, wording, every)
+    asked = [prompts[every[name].prompt_id] for name in names]
+    groups = [str(p.facts[config.group_by]) if config.group_by else p.id for p in asked]
+    place = {group: n for n, group in enumerate(sorted(set(groups)))}
+    features = describer(asked, [every[name] for name in names])
+    lines = fit_lines(features, said, wording, config.linear, [place[group] for group in groups], config.weights)
+    scores = lines(features)
+    spread = max(float(scores.mean(1).std()), 1e-6)
+    return DescribedReward(lines, wording, config.combining, describer.chosen, describer.words, scores.mean(0), spread)
