@@ -24,7 +24,7 @@ def simple_features(samples: Float[np.ndarray, " S"], text: str) -> Float[np.nda
     runs = np.append((edges_of[1::2] - edges_of[::2]) * 0.01, 0.0)
     seconds, words, letters = len(inner) * 0.01, len(text.split()), sum(c.isalnum() for c in text)
     pauses = [1 - inner.mean(), (runs > 0.1).sum(), runs.max(), runs.sum(), runs.std()]
-    rates = [seconds, words / seconds, letters / seconds, letters / (inner.sum() * 0.01 + 1e-3), words, letters]
+    rates = [words / seconds, letters / seconds, letters / (inner.sum() * 0.01 + 1e-3)]
     return np.concatenate([mels.mean(0), mels.std(0), pauses, rates, [energy.std()]])
 
 

@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 from scipy.stats import pearsonr
 
-from benchmarks.reward.recordings import CRITERIA, Recordings, read_recordings
+from benchmarks.reward.recordings import CRITERIA, LEVELS, Recordings, read_recordings
 from benchmarks.reward.ridge import ridge, simple_features
 from harken.data.blobs import Blobs
 from harken.data.descriptors.speech import RATE
@@ -69,7 +69,8 @@ class Learner:
         )
         self.severity[criterion] = made.wording.severity.detach().numpy()
         asked = [self.data.completions[self.names[i]] for i in np.flatnonzero(judged)]
-        return made.scores(asked, self.data.prompts, self.describer).mean(1).numpy()
+        # What a panel of these experts would say of them on average, as the mean grade that it is compared with is.
+        return made.expected_grade(asked, self.data.prompts, self.describer, LEVELS).numpy()
 
     def ridge(self, learnt: np.ndarray, judged: np.ndarray, criterion: str, seed: int) -> np.ndarray:
         """The peer's predictions."""

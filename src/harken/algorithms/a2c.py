@@ -43,6 +43,8 @@ class A2C:
         rewards = penalised_rewards(
             rollout.scores, rollout.logprobs, rollout.reference_logprobs, rollout.mask, rollout.kl_coefficient
         )
+        if rollout.shaping is not None:
+            rewards = rewards + rollout.shaping
         advantages, returns = gae(rewards, rollout.values, rollout.mask, self.gamma, self.lam)
         return {"advantages": advantages, "returns": returns}
 

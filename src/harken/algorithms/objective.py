@@ -50,6 +50,8 @@ class Rollout:
         values: the critic's values of the states before each token, (N, T); zeros without a critic.
         finished: whether the completion ended by itself, (N,).
         kl_coefficient: the weight of the KL penalty now.
+        shaping: rewards of single tokens that sum to 0 in each completion, (N, T): they say where in a completion
+            its score was earned. None where nobody says.
     """
 
     prompt: Int[Tensor, " N"]
@@ -60,6 +62,7 @@ class Rollout:
     values: Float[Tensor, "N T"]
     finished: Bool[Tensor, " N"]
     kl_coefficient: float
+    shaping: Float[Tensor, "N T"] | None = None
 
 
 @runtime_checkable

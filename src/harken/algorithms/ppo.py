@@ -57,7 +57,7 @@ class PPO:
         return self.kl_in == "loss" and self.kl.initial > 0
 
     def advantages(self, rollout: Rollout) -> dict[str, Tensor]:
-        """`advantages`, `returns`, `old_values` and `old_logprobs`, each (N, T).
+        """`advantages`, `returns`, `old_values` and `old_logprobs`, each (N, T); `rollout.shaping` is read.
 
         Where the KL is a term of the loss, `reference_logprobs` (N, T) and `kl_coefficient` (N,) too.
         """
@@ -66,6 +66,8 @@ class PPO:
             scores = torch.where(rollout.finished, scores, self.unfinished_score)
         coefficient = rollout.kl_coefficient if self.kl_in == "reward" else 0.0
         rewards = penalised_rewards(scores, rollout.logprobs, rollout.reference_logprobs, rollout.mask, coefficient)
+        if rollout.shaping is not None:
+            rewards = rewards + rollout.shaping
         advantages, returns = gae(rewards, rollout.values, rollout.mask, self.gamma, self.lam)
         labels = {
             "advantages": whiten(advantages, rollout.mask) if self.whiten_advantages else advantages,

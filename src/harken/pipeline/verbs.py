@@ -280,6 +280,8 @@ def fine_tune_with_rl(
     made = make_algorithm({"name": algorithm}) if isinstance(algorithm, str) else algorithm
     if not isinstance(made, RLAlgorithm):
         raise ValueError(f"{type(made).__name__} learns from people's answers; call fine_tune_with_preferences")
+    if rollout.mix.dense and (reward_model is None or "values" not in made.needs):
+        raise ValueError("mix.dense gives a reward model's score token by token to a critic: use ppo or a2c, with one")
     asked = _prompts(prompts, at.blobs)
     policy = in_training(model, "policy", config.adapter, derive(at.seed, "adapter"))
     held = reference or _as_it_was(model, config)

@@ -17,6 +17,7 @@ from harken.data.descriptors.speech import RATE, describe_speech
 from harken.data.descriptors.words import describe_words
 from harken.data.media import audio, image
 from harken.reward.combining import Combining
+from harken.reward.lift import Lift
 from harken.reward.linear import LinearConfig, Lines, fit_lines
 from harken.reward.statements import labels_of, on_criterion, scales_of, statements_of
 from harken.reward.wording import Wording
@@ -109,7 +110,7 @@ class DescribedConfig:
     combining: Combining = field(default_factory=Combining)
     criterion: str = "overall"
     weights: Mapping[str, float] = field(default_factory=dict)
-    linear: LinearConfig = field(default_factory=LinearConfig)
+    linear: LinearConfig = field(default_factory=lambda: LinearConfig(landmarks=1000))
     group_by: str = ""
 
 
@@ -155,12 +156,21 @@ class DescribedReward:
         rows = describer([prompts[c.prompt_id] for c in completions], completions)
         return (self.lines(rows) - self.centre) / self.spread
 
+    def expected_grade(
+        self, completions: Sequence[Completion], prompts: Mapping[str, Prompt], describer: Describer, levels: int
+    ) -> Float[Tensor, " N"]:
+        """What all annotators together would say of N completions on a scale, on average: from 1 to `levels`."""
+        raw = self.scores(completions, prompts, describer) * self.spread + self.centre
+        return self.wording.expected_grade(raw, levels)
+
     def save(self, folder: Path) -> None:
         """Write it as safetensors and JSON."""
         folder.mkdir(parents=True, exist_ok=True)
         own = {f"wording.{k}": v.contiguous() for k, v in self.wording.state_dict().items()}
-        lines = {"mean": self.lines.mean, "scale": self.lines.scale, "weight": self.lines.weight.contiguous()}
-        save_file({**own, **lines, "centre": self.centre}, folder / LINES)
+        lines = {"mean": self.lines.mean, "scale": self.lines.scale, "weight": self.lines.weight}
+        lift = {} if self.lines.lift is None else {f"lift.{k}": v for k, v in vars(self.lines.lift).items()}
+        kept = {**own, **lines, **lift, "centre": self.centre}
+        save_file({name: tensor.contiguous() for name, tensor in kept.items()}, folder / LINES)
         made = {
             "annotators": list(self.wording.annotators),
             "scales": list(self.wording.scales),
@@ -184,7 +194,9 @@ def load_described_reward(folder: Path) -> DescribedReward:
     made = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
     tensors = load_file(folder / LINES)
     wording = Wording(made["annotators"], made["scales"])
-    lines = Lines(tensors.pop("mean"), tensors.pop("scale"), tensors.pop("weight"), made["penalty"])
+    lifted = {k.removeprefix("lift."): tensors.pop(k) for k in sorted(tensors) if k.startswith("lift.")}
+    kept = {name: tensors.pop(name) for name in ("mean", "scale", "weight")}
+    lines = Lines(**kept, penalty=made["penalty"], lift=Lift(**lifted) if lifted else None)
     centre = tensors.pop("centre")
     wording.load_state_dict({k.removeprefix("wording."): v for k, v in tensors.items()})
     combining = Combining(made["combine"], made["uncertainty"])

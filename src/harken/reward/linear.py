@@ -12,6 +12,7 @@ from scipy.optimize import minimize
 from torch import Tensor
 
 from harken.data.seeds import derive
+from harken.reward.lift import Lift
 from harken.reward.objective import LIKELIHOODS, weighed_log_likelihood
 from harken.reward.wording import Wording
 
@@ -22,6 +23,8 @@ ROWS = {
     "edit": ("revision", "original"),
 }
 """The labels of each kind that name rows."""
+STRAIGHT, CURVES = (10_000.0, 3000.0, 1000.0, 300.0, 100.0, 30.0, 10.0, 3.0), (30.0, 10.0, 3.0, 1.0, 0.3, 0.1, 0.03)
+"""Penalties to choose from; on lifted features scores vary by about 1 / sqrt(penalty)."""
 
 
 @dataclass(frozen=True)
@@ -30,43 +33,54 @@ class LinearConfig:
 
     Attributes:
         penalties: weights of the squared coefficients to choose from, by what is said of rows that were left out; each
-            counts against the sum over statements.
+            counts against the sum over statements. None: a ladder that suits straight lines, or curves.
         folds: parts of the rows for that choice.
         iterations: of L-BFGS at most.
         tolerance: relative; smaller gains end it.
         shrink: weight of the annotators' prior.
+        landmarks: rows that the others are measured by, where lines are curves (`reward/lift.py`); 0 for straight
+            lines.
     """
 
-    penalties: tuple[float, ...] = (3000.0, 1000.0, 300.0, 100.0, 30.0, 10.0, 3.0)
+    penalties: tuple[float, ...] | None = None
     folds: int = 4
     iterations: int = 500
     tolerance: float = 1e-7
     shrink: float = 1.0
+    landmarks: int = 0
 
     def __post_init__(self) -> None:
-        if not self.penalties or min(self.penalties) <= 0 or self.folds < 2 or self.iterations < 1:
-            raise ValueError(f"linear: penalties are above 0, folds from 2 and iterations from 1 up: {self}")
+        if min(self.ladder, default=0.0) <= 0 or self.folds < 2 or self.iterations < 1 or self.landmarks < 0:
+            raise ValueError(f"linear: penalties above 0, folds from 2, iterations from 1, landmarks from 0 up: {self}")
+
+    @property
+    def ladder(self) -> tuple[float, ...]:
+        """The penalties, from the strongest down."""
+        return tuple(sorted(self.penalties or (CURVES if self.landmarks else STRAIGHT), reverse=True))
 
 
 @dataclass(frozen=True)
 class Lines:
-    """K lines on standardised features.
+    """K lines on standardised features, or on what these are lifted to.
 
     Attributes:
-        mean: of the features that were fitted on, (D,).
-        scale: their standard deviations, 1 where a feature never changes, (D,).
-        weight: of each feature in each member, (D, K).
+        mean: of the (lifted) features that were fitted on, (E,).
+        scale: their standard deviations, 1 where one never changes, (E,); all 1 where they are lifted.
+        weight: of each in each member, (E, K).
         penalty: the one that was chosen.
+        lift: what makes a line a curve of the features; None for straight lines.
     """
 
-    mean: Float[Tensor, " D"]
-    scale: Float[Tensor, " D"]
-    weight: Float[Tensor, "D K"]
+    mean: Float[Tensor, " E"]
+    scale: Float[Tensor, " E"]
+    weight: Float[Tensor, "E K"]
     penalty: float
+    lift: Lift | None = None
 
     def __call__(self, features: Float[Tensor, "N D"]) -> Float[Tensor, "N K"]:
         """Scores of N rows."""
-        return ((features.to(self.mean) - self.mean) / self.scale) @ self.weight
+        rows = features.to(self.mean) if self.lift is None else self.lift(features)
+        return ((rows - self.mean) / self.scale) @ self.weight
 
 
 def fit_lines(
@@ -101,15 +115,19 @@ def fit_lines(
     given = [said[f"{kind}.weight"] for kind in LIKELIHOODS if f"{kind}.weight" in said]
     if not given:
         raise ValueError("there is no feedback to fit lines to; collect some first")
-    mean, scale = features.double().mean(0), features.double().std(0, correction=0)
-    scale = torch.where(scale > 1e-9, scale, 1.0)
-    standard = (features.double() - mean) / scale
+    lift = Lift.of(features, config.landmarks) if config.landmarks else None
+    rows = features.double() if lift is None else lift(features)
+    mean, scale = rows.mean(0), torch.ones_like(rows[0])
+    if lift is None:
+        scale = rows.std(0, correction=0)
+        scale = torch.where(scale > 1e-9, scale, 1.0)
+    standard = (rows - mean) / scale
     one = {k: v.double().mean(1, keepdim=True) if k.endswith(".weight") else v for k, v in said.items()}
     problem = _Problem(Design.of(standard), config, weights)
     penalty, begun, words = _best_penalty(problem, one, wording, _folds(groups, config.folds))
     weight, words = problem.solve(_double(said), words, penalty, begun.expand(-1, given[0].shape[1]))
     wording.load_state_dict(words.state_dict())
-    return Lines(mean, scale, weight, penalty)
+    return Lines(mean, scale, weight, penalty, lift)
 
 
 def _double(said: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -130,7 +148,7 @@ def _best_penalty(
 
     From the strongest down, as long as it gets better.
     """
-    ordered = sorted(problem.config.penalties, reverse=True)
+    ordered = problem.config.ladder
     parts = [_split(said, fold == left_out) for left_out in fold.unique().tolist()]
     if len(ordered) == 1 or len(parts) < 2:
         return ordered[0], *problem.solve(said, wording, ordered[0])

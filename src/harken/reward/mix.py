@@ -22,11 +22,13 @@ class Mixed:
         total: what the policy is given, (N,).
         breakdown: each part before its weight, by name: the rules' and `human`; each (N,).
         weights: the weight of each part, so that `total` is the sum of weight * part.
+        shaping: rewards of single tokens that sum to 0 in each completion, (N, T): where people's reward was earned.
     """
 
     total: Float[Tensor, " N"]
     breakdown: dict[str, Float[Tensor, " N"]]
     weights: dict[str, float]
+    shaping: Float[Tensor, "N T"] | None = None
 
 
 @dataclass(frozen=True)
@@ -38,12 +40,15 @@ class Mix:
         human_weight_end: lambda at its end, reached in a straight line; None keeps it as it was.
         environment: the weight of each rule of `harken.reward.rules` and `harken.reward.evidence`, by name.
         rules: settings of those rules that have some.
+        dense: give people's reward token by token, as the reward model's score rises and falls along the completion;
+            the sum stays the same. For methods with a critic.
     """
 
     human_weight: float = 1.0
     human_weight_end: float | None = None
     environment: Mapping[str, float] = field(default_factory=dict)
     rules: RuleSettings = field(default_factory=RuleSettings)
+    dense: bool = False
 
     def __post_init__(self) -> None:
         known = [*rules_by_name(self.rules), *EVIDENCE_RULES]

@@ -1,7 +1,7 @@
 """A completion to a number: a trunk with an ensemble of scalar heads, and what turns scores into people's words."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
@@ -22,6 +22,7 @@ from harken.reward.wording import Wording
 from harken.types import Completion, Prompt
 
 MEAN = Combining()
+SCORES, TOKEN_SCORES = frozenset({"scores"}), frozenset({"token_scores"})
 PARAMETERS, CONFIG = "reward.safetensors", "reward.json"
 ADAPTER, BELOW = "adapter", "below.sha256"
 
@@ -89,25 +90,49 @@ class RewardModel(nn.Module):
             rows: the prompt of each completion; completions of one prompt stand together.
             batch: completions at a time.
         """
+        found = [
+            self._standard(self.model(b, SCORES).scores) for b, _ in self._batches(prompts, completions, rows, batch)
+        ]
+        return torch.cat(found).float().cpu()
+
+    @torch.no_grad()
+    def token_scores(
+        self, prompts: Sequence[EncodedPrompt], completions: Sequence[Tensor], rows: Sequence[int], batch: int = 64
+    ) -> list[Float[Tensor, "T K"]]:
+        """Centred and scaled scores after each token of N completions; the last one of each is what `scores` gives.
+
+        Args:
+            prompts: as in `scores`.
+            completions: as in `scores`.
+            rows: as in `scores`.
+            batch: completions at a time.
+        """
         out = []
+        for made, lengths in self._batches(prompts, completions, rows, batch):
+            found = self._standard(self.model(made, TOKEN_SCORES).token_scores).float().cpu()
+            out += [found[n, 1 : length + 1] for n, length in enumerate(lengths)]
+        return out
+
+    def _standard(self, raw: Tensor | None) -> Tensor:
+        assert raw is not None, "the model gives what is needed"
+        return (raw - self.centre) / self.spread
+
+    def _batches(
+        self, prompts: Sequence[EncodedPrompt], completions: Sequence[Tensor], rows: Sequence[int], batch: int
+    ) -> Iterator[tuple[Batch, list[int]]]:
+        """Batches with the lengths of their completions; a prompt's stay in one where they can: it is computed once."""
         start = 0
         while start < len(rows):
             end = min(start + batch, len(rows))
-            # A prompt's completions stay in one batch where they can, so that it is computed once.
             while end < len(rows) and end - start < 2 * batch and rows[end] == rows[end - 1]:
                 end += 1
             used = sorted(set(rows[start:end]))
             place = {row: i for i, row in enumerate(used)}
-            made = collate(
-                [prompts[row] for row in used],
-                completions[start:end],
-                [place[row] for row in rows[start:end]],
-                self.model.processor.pad_id,
-            )
-            raw = self.model(made.to(self.centre.device), frozenset({"scores"})).scores
-            out.append((raw - self.centre) / self.spread)
+            part = completions[start:end]
+            placed = [place[row] for row in rows[start:end]]
+            made = collate([prompts[row] for row in used], part, placed, self.model.processor.pad_id)
+            yield made.to(self.centre.device), [len(ids) for ids in part]
             start = end
-        return torch.cat(out).float().cpu()
 
     def score_completions(
         self, completions: Sequence[Completion], prompts: Mapping[str, Prompt], encoded: EncodedPrompts

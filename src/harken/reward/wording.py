@@ -54,6 +54,21 @@ class Wording(nn.Module):
         rises = nn.functional.softplus(self.gaps[str(levels)]).cumsum(0)
         return torch.cat([first[None], first + rises])
 
+    @torch.no_grad()
+    def expected_grade(self, scores: Float[Tensor, "N K"], levels: int) -> Float[Tensor, " N"]:
+        """What all annotators together would say on a scale, on average: from 1 to `levels`, whatever the score's unit.
+
+        Mean over members and annotators of the cumulative link's expectation, 1 + sum over thresholds of
+        P(grade > threshold).
+        """
+        who = torch.arange(max(1, len(self.annotators)), device=scores.device)
+        fine, severity = self.log_fineness(who).exp(), self.severity[who]
+        above = scores[..., None] - self.thresholds(levels).to(scores)
+        each = [
+            torch.sigmoid(f.to(scores) * (above - s.to(scores))).sum(-1) for f, s in zip(fine, severity, strict=True)
+        ]
+        return 1 + torch.stack(each).mean(0).mean(1)
+
     def reliability(self, annotator: Int[Tensor, " M"]) -> Float[Tensor, "M 1"]:
         """What multiplies the scores in an annotator's choices; 1 for the average one."""
         return self._about_average(self.log_reliability)[annotator].exp()[:, None]

@@ -152,6 +152,7 @@ class Rollouts:
             values=answers.values,
             finished=answers.finished,
             kl_coefficient=self.kl_coefficient,
+            shaping=answers.mixed.shaping,
         )
         labels = algorithm.advantages(rollout)
         human = answers.mixed.breakdown.get("human", torch.zeros(len(rows))).tolist()
@@ -193,7 +194,9 @@ class Rollouts:
             unseen = self.encoded([blinded(prompt) for prompt in prompts])
             blind = self._reference_logprobs(collate(unseen, sampled.ids, rows.tolist(), processor.pad_id))
         self.policy.train()
-        mixed = self.scorer(prompts, completions, rows.tolist(), progress, Evidence(mask, reference, blind))
+        mixed = self.scorer(
+            prompts, completions, rows.tolist(), progress, Evidence(mask, reference, blind), sampled.ids
+        )
         _refuse_bad_rewards(mixed, completions, name)
         values = torch.zeros_like(logprobs) if values is None else values.float().cpu()
         return _Answers(completions, sampled.ids, sampled.finished, mask, logprobs, reference, values, mixed)

@@ -1,7 +1,7 @@
 """Who says what completions are worth: rules of the environment and a reward model, mixed."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Float
@@ -35,6 +35,7 @@ class Scorer:
         rows: Sequence[int],
         progress: float,
         evidence: Evidence | None = None,
+        sampled: Sequence[Tensor] = (),
     ) -> Mixed:
         """Rewards of N completions.
 
@@ -44,13 +45,28 @@ class Scorer:
             rows: the prompt of each completion.
             progress: from 0 to 1; moves the mix's schedule.
             evidence: what `mix.needs` names, of the same N completions.
+            sampled: the completions' ids as the policy wrote them, where the mix is dense.
 
         Raises:
             ValueError: if a rule of the mix reads evidence and there is none.
         """
-        human = self.human(prompts, completions, rows)
+        along = self.along(prompts, completions, rows) if self.mix.dense and self.reward is not None else None
+        if along is None:
+            human = self.human(prompts, completions, rows)
+        else:
+            human = torch.stack([each[-1] for _, each in along])
         environment = self.mix.says([prompts[row] for row in rows], completions, evidence)
-        return self.mix.combine(environment, human, progress)
+        mixed = self.mix.combine(environment, human, progress)
+        return mixed if along is None else replace(mixed, shaping=mixed.weights["human"] * shaping(along, sampled))
+
+    def along(
+        self, prompts: Sequence[Prompt], completions: Sequence[Completion], rows: Sequence[int]
+    ) -> list[tuple[Tensor, Float[Tensor, " T"]]]:
+        """Of each completion its ids as the reward model reads it, and the reward after each of them."""
+        assert self.reward is not None and self.encoded is not None, "asked only where there is a reward model"
+        ids = [self.encoded.processor.encode_completion(completion) for completion in completions]
+        found = self.reward.token_scores(self.encoded(prompts), ids, rows)
+        return [(row, self.reward.combine(scores)) for row, scores in zip(ids, found, strict=True)]
 
     def human(
         self, prompts: Sequence[Prompt], completions: Sequence[Completion], rows: Sequence[int]
@@ -60,3 +76,22 @@ class Scorer:
             return torch.zeros(len(rows))
         ids = [self.encoded.processor.encode_completion(completion) for completion in completions]
         return self.reward.combine(self.reward.scores(self.encoded(prompts), ids, rows))
+
+
+def shaping(along: Sequence[tuple[Tensor, Float[Tensor, " T"]]], sampled: Sequence[Tensor]) -> Float[Tensor, "N T"]:
+    """What each token adds to the reward so far, less the whole on the last: sums to 0 in each completion.
+
+    Differences of a potential, as in Ng, Harada and Russell 1999 ("Policy invariance under reward transformations"):
+    what is learnt in the end is the same, and is learnt from where it was earned. A completion that the
+    reward model cuts into other tokens than the policy wrote gets zeros.
+
+    Args:
+        along: of each completion its ids as the reward model reads it, and the reward after each, (T_n,).
+        sampled: its ids as the policy wrote it.
+    """
+    out = torch.zeros(len(sampled), max((len(ids) for ids in sampled), default=0))
+    for n, ((read, reward), wrote) in enumerate(zip(along, sampled, strict=True)):
+        if torch.equal(read, wrote.cpu()):
+            out[n, : len(reward)] = torch.diff(reward, prepend=reward.new_zeros(1))
+            out[n, len(reward) - 1] -= reward[-1]
+    return out

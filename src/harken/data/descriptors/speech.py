@@ -70,7 +70,8 @@ def describe_speech(samples: Float[np.ndarray, " S"], text: str) -> Mapping[str,
     for below in BELOW_PEAK:
         out |= _pauses(loudness, below, spoken, letters)
     out |= _rhythm(loudness, inner, spoken["syllables"]) | _melody(pitch, clear, voiced, inner, spoken["syllables"])
-    return out | _colour(mels[inner], heard[inner])
+    out |= {f"rate/{name} a second": spoken[name] / (len(mels[inner]) * SECONDS) for name in spoken}
+    return out | _colour(mels[inner], heard[inner]) | _bands(mels)
 
 
 def _power(samples: Float[np.ndarray, " S"]) -> Float[np.ndarray, "T F"]:
@@ -232,3 +233,13 @@ def _colour(mels: Float[np.ndarray, "T M"], heard: Bool[np.ndarray, " T"]) -> Nu
         moved = _modulation(cepstra[:, i], WIDE_BANDS)
         out |= {f"cepstrum {i} moves/{name}": value for name, value in moved.items()}
     return out
+
+
+def _bands(mels: Float[np.ndarray, "T M"]) -> Numbers:
+    """Loudness of each band over the whole sound, pauses and room included: its mean and its spread."""
+    both = zip(mels.mean(0), mels.std(0), strict=True)
+    return {
+        f"band {n}/{name}": float(v)
+        for n, pair in enumerate(both)
+        for name, v in zip(("mean", "spread"), pair, strict=True)
+    }
