@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from harken.feedback.annotators.annotator import Annotator, StopAsking
-from harken.feedback.queue import Assignment, completions_of
+from harken.feedback.queue import Assignment, completions_of, prompts_of
 from harken.feedback.store import FeedbackStore
 from harken.types import Answer, Completion, Prompt
 
@@ -51,7 +51,7 @@ def collect(
             annotator, question = annotators[assignment.annotator], assignment.question
             started = time.monotonic()
             try:
-                said = annotator.answer(prompts[question.prompt_id], question, completions)
+                said = annotator.answer(prompts, question, completions)
             except StopAsking:
                 return CollectReport(before, answered, skipped, stopped=True)
             if said is None:
@@ -74,8 +74,16 @@ def _check(
     question, name = assignment.question, assignment.annotator
     if name not in annotators or annotators[name].id != name:
         raise ValueError(f"a question is assigned to annotator {name!r}, who is not among {', '.join(annotators)}")
-    if question.prompt_id not in prompts:
-        raise ValueError(f"a question is about prompt {question.prompt_id!r}; add it to the store first")
-    for shown in completions_of(question):
+    about = prompts_of(question)
+    for prompt in about:
+        if prompt not in prompts:
+            raise ValueError(f"a question is about prompt {prompt!r}; add it to the store first")
+    for place, shown in enumerate(completions_of(question)):
         if shown not in completions:
             raise ValueError(f"a question shows completion {shown!r}; add it to the store first")
+        prompt = about[place % len(about)]
+        if completions[shown].prompt_id != prompt:
+            raise ValueError(
+                f"a question shows completion {shown!r} as an answer to prompt {prompt!r}, and it answers "
+                f"{completions[shown].prompt_id!r}; a comparison across prompts says so in other_prompt_id"
+            )

@@ -1,0 +1,1 @@
+"""What the reward model costs, and what is asked for it."""
