@@ -13,7 +13,7 @@ from harken.types import Answer, Comparison, Completion
 
 @dataclass(frozen=True, slots=True)
 class Compare:
-    """Which of two completions is better? Both answer `prompt_id`, or `b` answers `other_prompt_id` where it is said."""
+    """Which of two completions is better? Both answer `prompt_id`, unless `b` answers `other_prompt_id`."""
 
     prompt_id: str
     a: str

@@ -41,7 +41,7 @@ class Candidates:
     def __post_init__(self) -> None:
         rows = len(self.scores)
         for name, pairs in (("pairs", self.pairs), ("answered", self.answered)):
-            if pairs.size and not (0 <= pairs.min() and pairs.max() < rows):
+            if pairs.size and not (pairs.min() >= 0 and pairs.max() < rows):
                 raise ValueError(f"{name}: rows are from 0 to {rows - 1}, as many as there are scores")
             if (pairs[:, 0] == pairs[:, 1]).any():
                 at = int(np.flatnonzero(pairs[:, 0] == pairs[:, 1])[0])
