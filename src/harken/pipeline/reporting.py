@@ -248,6 +248,9 @@ class _Page:
         people = len({answer.annotator for answer in said.answers})
         listed = ", ".join(f"{count} {kind}s" for kind, count in counts.items())
         note = f"{listed}, from {people} annotators ({' and '.join(kinds)}); the first of each kind are shown."
+        judge = self.run.folder / self.here / "judge.json"
+        if self.run.recipe.feedback.annotator == "judge" and judge.exists():
+            note += " " + json.loads(judge.read_text())["text"]
         return tuple(sorted(rows, key=lambda row: row.kind)), note
 
     def stages(self) -> tuple[page.StageRow, ...]:

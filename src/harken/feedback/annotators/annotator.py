@@ -39,3 +39,13 @@ class Annotator(Protocol):
             StopAsking: if they want to stop.
         """
         ...
+
+
+@runtime_checkable
+class Concurrent(Protocol):
+    """An annotator that may be asked several questions at a time; its answers depend on no other question."""
+
+    @property
+    def concurrency(self) -> int:
+        """How many."""
+        ...
