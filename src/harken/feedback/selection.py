@@ -159,7 +159,7 @@ def power_sample(values: Values, count: int, power: float, chance: np.random.Gen
 
     The best values of a batch often say the same; drawing spreads it at no cost.
 
-    Source: Kirsch 2021, 2106.12059, section 3.1 (PowerBALD): the largest of log I + Gumbel(0, 1 / power).
+    Source: Kirsch 2021, 2106.12059, section 3 (PowerBALD): the largest of log I + Gumbel(0, 1 / power).
     """
     if np.isinf(power):
         return best(values, count, chance)

@@ -242,6 +242,8 @@ class _Page:
             counts[kind] = counts.get(kind, 0) + 1
             if counts[kind] <= SHOWN_OF_EACH_KIND:
                 parts = self.parts(prompts[answer.feedback.prompt_id])
+                other = getattr(answer.feedback, "other_prompt_id", None)
+                parts = parts if other is None else (*parts, *self.parts(prompts[other]))
                 statement = _statement(answer.feedback, texts)
                 rows.append(page.FeedbackRow(kind, answer.annotator, answer.annotator_kind, parts, statement))
         kinds = sorted({answer.annotator_kind for answer in said.answers})
