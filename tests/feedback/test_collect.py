@@ -20,13 +20,15 @@ class Grader:
     skips: tuple[str, ...] = ()
     seen: list[str] = field(default_factory=list)
 
-    def answer(self, prompt: Prompt, question: Question, completions: Mapping[str, Completion]) -> Feedback | None:
+    def answer(
+        self, prompts: Mapping[str, Prompt], question: Question, completions: Mapping[str, Completion]
+    ) -> Feedback | None:
         if len(self.seen) == self.patience:
             raise StopAsking
         assert isinstance(question, Rate)
         self.seen.append(question.completion)
-        assert completions[question.completion].prompt_id == prompt.id == question.prompt_id
-        return None if question.completion in self.skips else Rating(prompt.id, question.completion, 3)
+        assert completions[question.completion].prompt_id == prompts[question.prompt_id].id == question.prompt_id
+        return None if question.completion in self.skips else Rating(question.prompt_id, question.completion, 3)
 
 
 @pytest.fixture
@@ -76,8 +78,10 @@ def test_one_key_is_asked_once(store, plan):
 def test_an_answer_that_makes_no_sense_is_refused_and_those_before_it_are_kept(store):
     @dataclass
     class Wild(Grader):
-        def answer(self, prompt: Prompt, question: Question, completions: Mapping[str, Completion]) -> Feedback | None:
-            return Rating(prompt.id, question.completion, 3 if question.completion == "p0" else 9)
+        def answer(
+            self, prompts: Mapping[str, Prompt], question: Question, completions: Mapping[str, Completion]
+        ) -> Feedback | None:
+            return Rating(question.prompt_id, question.completion, 3 if question.completion == "p0" else 9)
 
     plan = [Assignment(name, "ada", Rate("p", name)) for name in ("p0", "p1")]
     with pytest.raises(ValueError, match="from 1 to 5, not 9"):

@@ -3,7 +3,9 @@ from pathlib import Path
 import pytest
 import yaml
 
+from harken.feedback.annotators.judge import JudgeConfig
 from harken.pipeline.recipe import Recipe, RecipeError, make_algorithm, merge, override, read_recipe, resolved
+from harken.pipeline.stages import stages
 
 ROOT = Path(__file__).parents[2]
 
@@ -39,6 +41,10 @@ def test_overrides_win_and_are_typed(tmp_path):
         ("- a\n- b", "a recipe is a mapping"),
         ("a: [", "is no YAML"),
         ("reward: {combine: best}", r"reward\.combine"),
+        ("feedback: {annotator: judge}", r"feedback: .*feedback\.judge\.url"),
+        ("feedback: {annotator: judge, judge: {url: 'http://x', model: m}}", r"feedback\.edits=0"),
+        ("feedback: {judge: {url: x, model: m}}", r"feedback\.judge: .*http://"),
+        ("feedback: {judge: {url: 'http://x', modle: m}}", r"feedback\.judge\.modle: .*'model'"),
     ],
 )
 def test_a_wrong_recipe_says_where(tmp_path, text, words):
@@ -51,6 +57,15 @@ def test_a_missing_recipe_and_a_wrong_override(tmp_path):
         read_recipe(tmp_path / "none.yaml")
     with pytest.raises(RecipeError, match="write key=value"):
         override("seed")
+
+
+def test_a_judge_is_a_recipe_s_annotator(tmp_path):
+    told = ["feedback.annotator=judge", "feedback.judge.url=http://x:1", "feedback.judge.model=m", "feedback.edits=0"]
+    recipe = read_recipe(written(tmp_path, ""), told)
+    assert recipe.feedback.judge == JudgeConfig("http://x:1", "m")
+    assert resolved(recipe)["feedback"]["judge"]["model"] == "m"
+    collect = next(stage for stage in stages(recipe) if stage.name == "rounds/1/feedback")
+    assert collect.outputs == ("rounds/1/feedback.jsonl", "rounds/1/judge.json")
 
 
 def test_merge_is_deep():

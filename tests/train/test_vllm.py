@@ -161,7 +161,7 @@ def test_weights_that_do_not_reach_the_server_stop_the_run(server, blobs, tmp_pa
 
 
 def test_a_busy_server_is_asked_again_and_one_that_is_away_is_named(server, blobs, tmp_path, monkeypatch):
-    monkeypatch.setattr("harken.train.vllm.time.sleep", lambda seconds: None)
+    monkeypatch.setattr("harken.data.openai.time.sleep", lambda seconds: None)
     asking = sampler(server, blobs, tmp_path, model="tiny")
     server.busy = 2
     asking.sample(prompts(blobs)[:1], torch.tensor([0]), Decoding(3), 0)

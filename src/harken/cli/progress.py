@@ -76,3 +76,7 @@ class Bars(Progress):
         elif time.monotonic() - self._spoken.get(name, 0) > QUIET_SECONDS:
             self._spoken[name] = time.monotonic()
             self.console.print(f"{name}: {done}/{total} {note}", highlight=False)
+
+    def say(self, text: str) -> None:
+        """Print a line; bars stay below it."""
+        self.console.print(text, highlight=False, markup=False, soft_wrap=True)

@@ -82,8 +82,16 @@ def _world(source: Source, recipe: Recipe, blobs: Blobs, *notices: str) -> World
         annotators=annotators(recipe.seed),
         gold=gold,
         corpus=corpus(recipe.seed, demonstrations),
-        notices=(SIMULATED, *notices),
+        notices=(*_annotated(recipe), *notices),
     )
+
+
+def _annotated(recipe: Recipe) -> tuple[str, ...]:
+    """Who annotates, where that is not a person."""
+    judge = recipe.feedback.judge
+    if recipe.feedback.annotator == "judge" and judge is not None:
+        return (f"The annotator of this run is a model, {judge.model}, and not a person.",)
+    return (SIMULATED,) if recipe.feedback.annotator == "simulated" else ()
 
 
 def _said(prompt: Prompt, seed: int) -> str:
@@ -108,7 +116,7 @@ def _prompts(recipe: Recipe, blobs: Blobs) -> World:
     config = recipe.data
     if config.prompts is None:
         raise RecipeError("data.prompts: name the JSONL of prompts, such as data.prompts=prompts.jsonl")
-    notices: list[str] = []
+    notices = [notice for notice in _annotated(recipe) if notice != SIMULATED]
     asked = _read(config, config.prompts, blobs, notices)
     if config.test is not None:
         held_out = _read(config, config.test, blobs, notices)

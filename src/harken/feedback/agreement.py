@@ -51,7 +51,9 @@ def comparisons(answers: Sequence[Answer]) -> Table:
     said: dict[tuple[str, Hashable], float] = {}
     for answer in answers:
         match answer.feedback:
-            case Comparison(prompt_id=prompt, a=a, b=b, choice=choice):
+            case Comparison(prompt_id=prompt, a=a, b=b, choice=choice, other_prompt_id=other):
+                # Across prompts, which one is named first depends on the sides.
+                prompt = prompt if other is None else min(prompt, other)
                 first, second = sorted((a, b))
                 value = {"a": a, "b": b}.get(choice)
                 code = {first: FIRST, second: SECOND}[value] if value else {"tie": TIE, "both_bad": BOTH_BAD}[choice]

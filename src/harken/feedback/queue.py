@@ -3,20 +3,33 @@
 import hashlib
 import math
 import random
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence, Set
+from dataclasses import dataclass, field
 from itertools import combinations
 
-from harken.types import Completion
+from harken.feedback.selection import Candidates, SelectionConfig, select_pairs
+from harken.types import Answer, Comparison, Completion
 
 
 @dataclass(frozen=True, slots=True)
 class Compare:
-    """Which of two completions is better?"""
+    """Which of two completions is better? Both answer `prompt_id`, unless `b` answers `other_prompt_id`."""
 
     prompt_id: str
     a: str
     b: str
+    other_prompt_id: str | None = None
+
+    def __repr__(self) -> str:
+        # Keys of answers are hashes of this text: without another prompt it is what it was before there could be one.
+        other = "" if self.other_prompt_id is None else f", other_prompt_id={self.other_prompt_id!r}"
+        return f"Compare(prompt_id={self.prompt_id!r}, a={self.a!r}, b={self.b!r}{other})"
+
+    def turned(self) -> "Compare":
+        """The same question with its sides changed."""
+        if self.other_prompt_id is None:
+            return Compare(self.prompt_id, self.b, self.a)
+        return Compare(self.other_prompt_id, self.b, self.a, self.prompt_id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,11 +89,8 @@ def plan_questions(
         ValueError: if a kind is unknown, a count negative, an annotator named twice, or more annotators are asked for
             than there are.
     """
-    _check_plan(counts, annotators)
-    if not 1 <= overlap <= len(annotators):
-        raise ValueError(
-            f"feedback.overlap is {overlap}: it must be from 1 to the {len(annotators)} annotators there are"
-        )
+    _check_plan(counts)
+    _check_staff(annotators, overlap, "feedback.overlap")
     chance = random.Random(seed)
     groups: dict[str, list[Completion]] = {}
     for completion in completions:
@@ -104,6 +114,105 @@ def plan_questions(
     return out
 
 
+@dataclass(frozen=True)
+class Staff:
+    """Who may be asked about chosen pairs.
+
+    Attributes:
+        annotators: their ids.
+        overlap: how many annotators get each pair.
+        load: how many pairs one annotator may get; no bound if None.
+        asked: pairs that an annotator was asked before, each as a set of two completions; `pairs_asked` makes it.
+    """
+
+    annotators: Sequence[str]
+    overlap: int = 1
+    load: int | None = None
+    asked: Mapping[str, Collection[Set[str]]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        _check_staff(self.annotators, self.overlap, "overlap")
+        if self.load is not None and self.load < 0:
+            raise ValueError(f"load is {self.load}: an annotator gets 0 pairs or more")
+
+
+def pairs_asked(answers: Sequence[Answer]) -> dict[str, set[frozenset[str]]]:
+    """The pairs that every annotator has compared, whatever the sides and the criterion."""
+    out: dict[str, set[frozenset[str]]] = {}
+    for answer in answers:
+        if isinstance(answer.feedback, Comparison):
+            out.setdefault(answer.annotator, set()).add(frozenset((answer.feedback.a, answer.feedback.b)))
+    return out
+
+
+def plan_selected(
+    completions: Sequence[Completion],
+    candidates: Candidates,
+    selection: SelectionConfig,
+    staff: Staff,
+    seed: int,
+) -> list[Assignment]:
+    """Questions about the pairs that a policy chooses, in the order of choice; the same for the same arguments.
+
+    Args:
+        completions: what the rows of the candidates' scores are of, in their order; a pair may be of two prompts.
+        candidates: pairs of rows, and what is known of them.
+        selection: the policy, and how many pairs.
+        staff: of whom.
+        seed: of all choices; sides depend on it, the annotator and the pair alone.
+
+    Raises:
+        ValueError: if there are not as many completions as rows, or the policy lacks what it needs.
+    """
+    if len(completions) != len(candidates.scores):
+        raise ValueError(
+            f"there are {len(completions)} completions and scores of {len(candidates.scores)}; give one each"
+        )
+    chosen = candidates.pairs[select_pairs(candidates, selection, seed)]
+    return assign_pairs([compare(completions[a], completions[b]) for a, b in chosen.tolist()], staff, seed)
+
+
+def compare(a: Completion, b: Completion) -> Compare:
+    """The question which of two completions is better, of one prompt or of two."""
+    return Compare(a.prompt_id, a.id, b.id, None if a.prompt_id == b.prompt_id else b.prompt_id)
+
+
+def assign_pairs(pairs: Sequence[Compare], staff: Staff, seed: int) -> list[Assignment]:
+    """Give each pair to those annotators who have the most room, among equals by chance; the first pairs come first.
+
+    Nobody gets a pair twice, whatever its sides. A pair for which there are not `overlap` annotators with room is left
+    out whole, so that what is asked is asked as often as was ordered.
+    """
+    had: dict[str, set[Set[str]]] = {
+        name: {frozenset(p) for p in staff.asked.get(name, ())} for name in staff.annotators
+    }
+    given = dict.fromkeys(staff.annotators, 0)
+    out: list[Assignment] = []
+    for pair in pairs:
+        names = frozenset((pair.a, pair.b))
+        question = pair if pair.a <= pair.b else pair.turned()
+        free = [
+            _assign(question, name, seed)
+            for name in staff.annotators
+            if names not in had[name] and (staff.load is None or given[name] < staff.load)
+        ]
+        if len(free) < staff.overlap:
+            continue
+        # A key is a hash of seed, annotator and pair: chance enough, and it does not depend on the annotators' order.
+        for assignment in sorted(free, key=lambda one: (given[one.annotator], one.key))[: staff.overlap]:
+            given[assignment.annotator] += 1
+            had[assignment.annotator].add(names)
+            out.append(assignment)
+    return out
+
+
+def prompts_of(question: Question) -> tuple[str, ...]:
+    """Ids of the prompts that a question shows, one for each of its completions where these are of two."""
+    if isinstance(question, Compare) and question.other_prompt_id is not None:
+        return question.prompt_id, question.other_prompt_id
+    return (question.prompt_id,)
+
+
 def completions_of(question: Question) -> tuple[str, ...]:
     """Ids of the completions that a question shows."""
     match question:
@@ -115,14 +224,19 @@ def completions_of(question: Question) -> tuple[str, ...]:
             return (name,)
 
 
-def _check_plan(counts: Mapping[str, int], annotators: Sequence[str]) -> None:
+def _check_plan(counts: Mapping[str, int]) -> None:
     for kind, count in counts.items():
         if kind not in MAKERS:
             raise ValueError(f"there is no kind of feedback {kind!r}; there are {', '.join(MAKERS)}")
         if count < 0:
             raise ValueError(f"{count} questions of kind {kind!r} cannot be asked; say 0 for none")
+
+
+def _check_staff(annotators: Sequence[str], overlap: int, name: str) -> None:
     if len(set(annotators)) < len(annotators):
         raise ValueError(f"an annotator is named twice in {', '.join(annotators)}; name each once")
+    if not 1 <= overlap <= len(annotators):
+        raise ValueError(f"{name} is {overlap}: it must be from 1 to the {len(annotators)} annotators there are")
 
 
 def _spread(of_prompts: Sequence[Sequence[Question]], count: int) -> Iterator[Question]:
@@ -141,7 +255,7 @@ def _assign(question: Question, annotator: str, seed: int) -> Assignment:
     identity = f"{seed}\x1f{annotator}\x1f{question!r}"
     key = hashlib.sha256(identity.encode()).hexdigest()
     if isinstance(question, Compare) and int(key[:8], 16) % 2:
-        question = Compare(question.prompt_id, question.b, question.a)
+        question = question.turned()
     return Assignment(key, annotator, question)
 
 

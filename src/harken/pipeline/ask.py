@@ -7,6 +7,8 @@ from harken.data.encoded import EncodedPrompts
 from harken.data.seeds import derive
 from harken.feedback.annotators.annotator import Annotator
 from harken.feedback.annotators.human import HumanAnnotator
+from harken.feedback.annotators.judge import JudgeAnnotator
+from harken.feedback.position_bias import JudgeReport
 from harken.feedback.store import FeedbackStore
 from harken.pipeline.artefact import write_text
 from harken.pipeline.roles import load_as
@@ -50,20 +52,32 @@ def read_completions(run: Run, name: str) -> list[Completion]:
     return [Completion(**json.loads(line)) for line in (run.folder / name).read_text().splitlines()]
 
 
-def annotators_of(run: Run) -> list[Annotator]:
-    """Who answers: the person at the terminal, or the world's simulated annotators.
+def annotators_of(run: Run, round_: int) -> list[Annotator]:
+    """Who answers: the person at the terminal, a model, or the world's simulated annotators.
 
     Raises:
         RunError: if the world has no simulated annotators.
+        ValueError: if the environment variable of a judge's key is not set.
     """
-    if run.recipe.feedback.annotator == "me":
+    config = run.recipe.feedback
+    if config.annotator == "me":
         return [HumanAnnotator("me", run.blobs)]
+    if config.judge is not None and config.annotator == "judge":
+        return [JudgeAnnotator(config.judge, run.blobs, run.folder / f"rounds/{round_}/judge.jsonl")]
     if not run.world.annotators:
         raise RunError(
             "these prompts have no simulated annotators (only the demo's worlds have); say feedback.annotator=me "
-            "to answer in the terminal"
+            "to answer in the terminal, or feedback.annotator=judge to have a model answer"
         )
     return list(run.world.annotators)
+
+
+def report_judge(run: Run, round_: int, report: JudgeReport) -> None:
+    """Keep what a judge did, and say it: whether it goes by position above all."""
+    write_text(
+        run.folder / f"rounds/{round_}/judge.json", json.dumps(report.to_json(), indent=1, ensure_ascii=False) + "\n"
+    )
+    run.progress.say(report.text())
 
 
 def feedback_work(round_: int) -> Work:
@@ -84,7 +98,11 @@ def feedback_work(round_: int) -> Work:
             seed = derive(run.recipe.seed, stage)
             store.add_prompts(prompts)
             store.add_completions(completions)
-            ask(store, completions, annotators_of(run), run.recipe.feedback, seed, on_answer)
+            annotators = annotators_of(run, round_)
+            ask(store, completions, annotators, run.recipe.feedback, seed, on_answer)
+            for annotator in annotators:
+                if isinstance(annotator, JudgeAnnotator):
+                    report_judge(run, round_, annotator.report())
             if not store.answers():
                 raise RunError("nobody answered anything, so there is nothing to learn from; run `collect` again")
             store.export_jsonl(run.folder / f"rounds/{round_}/feedback.jsonl")

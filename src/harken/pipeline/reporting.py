@@ -242,12 +242,17 @@ class _Page:
             counts[kind] = counts.get(kind, 0) + 1
             if counts[kind] <= SHOWN_OF_EACH_KIND:
                 parts = self.parts(prompts[answer.feedback.prompt_id])
+                other = getattr(answer.feedback, "other_prompt_id", None)
+                parts = parts if other is None else (*parts, *self.parts(prompts[other]))
                 statement = _statement(answer.feedback, texts)
                 rows.append(page.FeedbackRow(kind, answer.annotator, answer.annotator_kind, parts, statement))
         kinds = sorted({answer.annotator_kind for answer in said.answers})
         people = len({answer.annotator for answer in said.answers})
         listed = ", ".join(f"{count} {kind}s" for kind, count in counts.items())
         note = f"{listed}, from {people} annotators ({' and '.join(kinds)}); the first of each kind are shown."
+        judge = self.run.folder / self.here / "judge.json"
+        if self.run.recipe.feedback.annotator == "judge" and judge.exists():
+            note += " " + json.loads(judge.read_text())["text"]
         return tuple(sorted(rows, key=lambda row: row.kind)), note
 
     def stages(self) -> tuple[page.StageRow, ...]:

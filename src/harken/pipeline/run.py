@@ -42,6 +42,9 @@ class Progress:
     def advance(self, name: str, done: int, total: int, note: str = "") -> None:
         """So much of a stage is done."""
 
+    def say(self, text: str) -> None:
+        """Something that people should read."""
+
 
 @dataclass(frozen=True)
 class Stage:

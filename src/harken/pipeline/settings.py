@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from harken.feedback.annotators.judge import JudgeConfig
 from harken.models.fusion.build import FamilyConfig
 from harken.models.generate import Decoding
 from harken.models.load import Dtype
@@ -105,20 +106,33 @@ class FeedbackConfig:
     """What is asked, and of whom.
 
     Attributes:
-        annotator: `simulated` (only worlds have these) or `me` (asks in the terminal).
+        annotator: `simulated` (only worlds have these), `me` (asks in the terminal) or `judge` (a model).
         comparisons: how many comparisons.
         rankings: how many rankings.
         ratings: how many ratings.
         edits: how many edits.
         overlap: how many annotators get each question.
+        judge: which model, where, and what it is told; for `judge`, which neither ranks nor edits.
     """
 
-    annotator: Literal["simulated", "me"] = "simulated"
+    annotator: Literal["simulated", "me", "judge"] = "simulated"
     comparisons: int = 900
     rankings: int = 0
     ratings: int = 300
     edits: int = 100
     overlap: int = 1
+    judge: JudgeConfig | None = None
+
+    def __post_init__(self) -> None:
+        if self.annotator != "judge":
+            return
+        if self.judge is None:
+            raise ValueError(
+                "feedback.annotator=judge needs feedback.judge.url and feedback.judge.model, such as "
+                "http://127.0.0.1:8000 and the name that the server lists under /v1/models"
+            )
+        if self.rankings or self.edits:
+            raise ValueError("a judge compares and rates; say feedback.rankings=0 feedback.edits=0")
 
 
 @dataclass(frozen=True)

@@ -46,11 +46,11 @@ class _Plan:
         here, earlier = self.here, tuple(f"rounds/{r}/feedback" for r in range(1, self.round))
         answer = completions_work(self.round, self.policy)
         about = (f"{here}/completions", *earlier)
+        ask, settings = feedback_work(self.round), self.settings("data", "feedback")
+        more = ("judge.json",) if self.plain["feedback"]["annotator"] == "judge" else ()
         return [
             self.stage("collect", "completions.jsonl", (self.policy,), self.settings("data", "completions"), answer),
-            self.stage(
-                "collect", "feedback.jsonl", about, self.settings("data", "feedback"), feedback_work(self.round)
-            ),
+            self.stage("collect", "feedback.jsonl", about, settings, ask, *more),
         ]
 
     def teach(self) -> list[Stage]:

@@ -4,37 +4,26 @@ The server renders and tokenizes the conversation by itself. What it read comes 
 the policy in training reads, so that a different chat template or picture size is an error and not a worse policy.
 """
 
-import base64
-import os
 import shutil
-import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import httpx2
 import torch
 from jaxtyping import Int
 from torch import Tensor
 
 from harken.data.encoded import EncodedPrompts
-from harken.data.media import audio, image
+from harken.data.openai import Server, ServerError, check_address, part_of_message
 from harken.data.seeds import derive
 from harken.models.generate import Decoding, Sampled
 from harken.models.model import Model
-from harken.types import JSON, Audio, Image, Part, Prompt, Text
-
-BUSY = frozenset({429, 500, 502, 503, 504})
-
+from harken.types import JSON, Part, Prompt
 
 WRITTEN = ".written-by-harken"
 """Names a folder of weights as one that may be replaced."""
-
-
-class ServerError(RuntimeError):
-    """The server did not do what was asked of it."""
 
 
 @dataclass(frozen=True)
@@ -61,8 +50,7 @@ class VLLMConfig:
     retries: int = 5
 
     def __post_init__(self) -> None:
-        if not self.url.startswith(("http://", "https://")):
-            raise ValueError(f"a server's url begins with http:// or https://, unlike {self.url!r}")
+        check_address(self.url)
         if min(self.concurrency, self.timeout) <= 0 or self.retries < 0:
             raise ValueError(f"concurrency and timeout are above 0, retries from 0 up: {self}")
 
@@ -80,14 +68,9 @@ class VLLMSampler:
     """
 
     def __init__(self, config: VLLMConfig, encoded: EncodedPrompts, suppressed: Sequence[int] = ()):
-        headers = {}
-        if config.api_key:
-            if config.api_key not in os.environ:
-                raise ValueError(f"the environment variable {config.api_key}, for the key of {config.url}, is not set")
-            headers["Authorization"] = f"Bearer {os.environ[config.api_key]}"
+        self._server = Server(config.url, config.api_key, config.timeout, config.retries)
         _refuse_others(Path(config.weights))
         self.config, self.encoded, self.suppressed = config, encoded, tuple(suppressed)
-        self._client = httpx2.Client(base_url=config.url.rstrip("/"), headers=headers, timeout=config.timeout)
         self._name = config.model
 
     def sample(self, prompts: Sequence[Prompt], rows: Int[Tensor, " N"], decoding: Decoding, seed: int) -> Sampled:
@@ -103,7 +86,7 @@ class VLLMSampler:
 
         def request(row: int) -> list[tuple[Tensor, bool, Tensor]]:
             told = self._request(prompts[row], counts[row], decoding, derive(seed, "prompt", row))
-            return self._read(prompts[row], counts[row], self._post("/v1/chat/completions", told))
+            return self._read(prompts[row], counts[row], self._server.post("/v1/chat/completions", told))
 
         with ThreadPoolExecutor(self.config.concurrency) as pool:
             answered = dict(zip(asked, pool.map(request, asked), strict=True))
@@ -126,16 +109,25 @@ class VLLMSampler:
         (fresh / WRITTEN).touch()
         shutil.rmtree(folder, ignore_errors=True)
         fresh.rename(folder)
-        self._post("/collective_rpc", {"method": "reload_weights", "kwargs": {"weights_path": str(folder)}})
+        told: dict[str, JSON] = {"method": "reload_weights", "kwargs": {"weights_path": str(folder)}}
+        try:
+            self._server.post("/collective_rpc", told)
+        except ServerError as error:
+            hint = "; start the server with VLLM_SERVER_DEV_MODE=1, on a network that you trust"
+            raise ServerError(f"{error}{hint}") from error
         # What it remembers of prompts was computed with the weights of before.
-        self._post("/reset_prefix_cache", None)
+        self._server.post("/reset_prefix_cache", None)
 
     def _request(self, prompt: Prompt, count: int, decoding: Decoding, seed: int) -> dict[str, JSON]:
         """One prompt's request. All that a server's own defaults could change is said."""
         processor = self.encoded.processor
+
+        def part(one: Part) -> dict[str, JSON]:
+            return part_of_message(one, self.encoded.blobs, processor.rate)
+
         return {
             "model": self._model(),
-            "messages": [{"role": m.role, "content": [self._part(part) for part in m.parts]} for m in prompt.messages],
+            "messages": [{"role": m.role, "content": [part(one) for one in m.parts]} for m in prompt.messages],
             "n": count,
             "seed": seed % (1 << 31),
             "max_tokens": decoding.max_tokens,
@@ -155,19 +147,6 @@ class VLLMSampler:
             "top_logprobs": 0,
             "return_token_ids": True,
         }
-
-    def _part(self, part: Part) -> dict[str, JSON]:
-        """A part as the API takes it: media as harken itself decodes them, so that the server sees the same."""
-        match part:
-            case Text(text):
-                return {"type": "text", "text": text}
-            case Image(sha256):
-                png = image.encode_png(image.decode(self.encoded.blobs.read(sha256)))
-                return {"type": "image_url", "image_url": {"url": f"data:image/png;base64,{_base64(png)}"}}
-            case Audio(sha256):
-                rate = self.encoded.processor.rate
-                wav = audio.encode_wav(audio.decode(self.encoded.blobs.read(sha256), rate), rate)
-                return {"type": "input_audio", "input_audio": {"data": _base64(wav), "format": "wav"}}
 
     def _read(self, prompt: Prompt, count: int, said: Mapping[str, Any]) -> list[tuple[Tensor, bool, Tensor]]:
         """A response as ids, whether each completion ended by itself, and log-probabilities."""
@@ -200,37 +179,11 @@ class VLLMSampler:
 
     def _model(self) -> str:
         if not self._name:
-            listed = self._send("GET", "/v1/models", None).json()["data"]
+            listed = self._server.get("/v1/models")["data"]
             if not listed:
                 raise ServerError(f"{self.config.url} serves no model")
             self._name = listed[0]["id"]
         return self._name
-
-    def _post(self, path: str, body: Mapping[str, JSON] | None) -> dict[str, Any]:
-        response = self._send("POST", path, body)
-        said: dict[str, Any] = response.json() if response.content else {}
-        return said
-
-    def _send(self, method: str, path: str, body: Mapping[str, JSON] | None) -> httpx2.Response:
-        """One request, made again where the server is busy or away; with its seed it has the same answer then."""
-        wrong = ""
-        for attempt in range(self.config.retries + 1):
-            if attempt:
-                time.sleep(min(0.25 * 2**attempt, 10.0))
-            try:
-                response = self._client.request(method, path, json=body)
-            except httpx2.TransportError as error:
-                wrong = f"{type(error).__name__}: {error}"
-                continue
-            if response.status_code < 400:
-                return response
-            wrong = f"{response.status_code}: {response.text[:500]}"
-            if response.status_code not in BUSY:
-                break
-        hint = ""
-        if path == "/collective_rpc":
-            hint = "; start the server with VLLM_SERVER_DEV_MODE=1, on a network that you trust"
-        raise ServerError(f"{method} {self.config.url}{path} failed ({wrong}){hint}")
 
 
 def check_decoding(decoding: Decoding) -> None:
@@ -250,10 +203,6 @@ def check_decoding(decoding: Decoding) -> None:
             "with a vLLM server use temperature 1 (served with its default --logprobs-mode raw_logprobs), or no top_k, "
             "top_p and min_p (served with --logprobs-mode processed_logprobs)"
         )
-
-
-def _base64(data: bytes) -> str:
-    return base64.b64encode(data).decode()
 
 
 def _refuse_others(folder: Path) -> None:

@@ -23,6 +23,7 @@ from harken.types import Audio, Comparison, Completion, Edit, Image, Message, Pr
 
 COMPARE, RATE, REVISE = Compare("p", "p0", "p1"), Rate("p", "p0"), Revise("p", "p0")
 RANK = Rank("p", ("p0", "p1", "p2"))
+BY_NAME = {prompt.id: prompt for prompt in PROMPTS}
 
 
 def person(tmp_path: Path, typed: str, **settings: object) -> tuple[HumanAnnotator, io.StringIO]:
@@ -51,9 +52,19 @@ def test_a_person_is_an_annotator(tmp_path):
 )
 def test_what_is_typed_is_what_is_said(tmp_path, question, typed, said):
     ada, screen = person(tmp_path, typed + "\n")
-    assert ada.answer(PROMPTS[0], question, BY_ID) == said
+    assert ada.answer(BY_NAME, question, BY_ID) == said
     assert "What is p?" in screen.getvalue()
     assert BY_ID["p0"].text in screen.getvalue()
+
+
+def test_across_prompts_each_answer_is_shown_under_its_own(tmp_path):
+    ada, screen = person(tmp_path, "b\n")
+    across = Compare("q", "q1", "p0", "p")
+    assert ada.answer(BY_NAME, across, BY_ID) == Comparison("q", "q1", "p0", "b", other_prompt_id="p")
+    shown = [
+        screen.getvalue().index(words) for words in ("What is q?", BY_ID["q1"].text, "What is p?", BY_ID["p0"].text)
+    ]
+    assert shown == sorted(shown)
 
 
 @pytest.mark.parametrize(
@@ -67,24 +78,24 @@ def test_what_is_typed_is_what_is_said(tmp_path, question, typed, said):
 )
 def test_other_keys_ask_again(tmp_path, question, wrong, right):
     ada, screen = person(tmp_path, "".join(f"{line}\n" for line in [*wrong, right]))
-    assert ada.answer(PROMPTS[0], question, BY_ID) is not None
+    assert ada.answer(BY_NAME, question, BY_ID) is not None
     assert screen.getvalue().count("try again") == len(wrong)
 
 
 @pytest.mark.parametrize("question", [COMPARE, RATE, RANK, REVISE])
 def test_skipping_stopping_and_the_end_of_input(tmp_path, question):
     ada, _ = person(tmp_path, "s\nq\n")
-    assert ada.answer(PROMPTS[0], question, BY_ID) is None
+    assert ada.answer(BY_NAME, question, BY_ID) is None
     for _ in ("q", "the end"):
         with pytest.raises(StopAsking):
-            ada.answer(PROMPTS[0], question, BY_ID)
+            ada.answer(BY_NAME, question, BY_ID)
 
 
 @pytest.mark.parametrize("words", ["[bold]not markup[/bold]", "a :smile: in colons", "[/]", "a trailing \\", "字"])
 def test_what_is_judged_is_shown_as_it_is(tmp_path, words):
     ada, screen = person(tmp_path, "a\n")
     shown = {"x": Completion("x", "p", words, "m"), "y": Completion("y", "p", "other", "m")}
-    ada.answer(Prompt("p", (Message("user", (Text(f"Q {words}"),)),)), Compare("p", "x", "y"), shown)
+    ada.answer({"p": Prompt("p", (Message("user", (Text(f"Q {words}"),)),))}, Compare("p", "x", "y"), shown)
     assert f"a: {words}\n" in screen.getvalue()
     assert f"user: Q {words}\n" in screen.getvalue()
 
@@ -92,7 +103,7 @@ def test_what_is_judged_is_shown_as_it_is(tmp_path, words):
 def test_what_is_shown_cannot_steer_the_terminal(tmp_path):
     ada, screen = person(tmp_path, "a\n", force_terminal=True, color_system=None)
     shown = {"x": Completion("x", "p", "wiped\x1b[2J \x07\x9b2J", "m"), "y": Completion("y", "p", "other", "m")}
-    ada.answer(PROMPTS[0], Compare("p", "x", "y"), shown)
+    ada.answer(BY_NAME, Compare("p", "x", "y"), shown)
     assert not re.search("[\x00-\x08\x0b-\x1f\x7f-\x9f]", screen.getvalue())
     assert "wiped\ufffd[2J \ufffd\ufffd2J" in screen.getvalue()
     assert harmless("two\nlines\tand 字 🙂") == "two\nlines\tand 字 🙂"
@@ -104,7 +115,7 @@ def test_pictures_are_drawn_and_sounds_are_named(tmp_path):
     picture = ada.blobs.put(encode_png(pixels), "image")
     sound = ada.blobs.put(encode_wav(np.linspace(-0.5, 0.5, 80, dtype=np.float32), 8000), "audio")
     parts = (Text("Look"), Image(picture), Audio(sound))
-    ada.answer(Prompt("p", (Message("user", parts),)), COMPARE, BY_ID)
+    ada.answer({"p": Prompt("p", (Message("user", parts),))}, COMPARE, BY_ID)
     text = screen.getvalue()
     assert "\x1b[38;2;1;2;3;48;2;7;8;9m▀" in text
     assert "\x1b[38;2;4;5;6;48;2;10;11;12m▀" in text
@@ -135,7 +146,7 @@ from harken.feedback.annotators.human import HumanAnnotator
 from harken.feedback.queue import Compare, Revise
 from harken.feedback.records import feedback_to_json
 ada = HumanAnnotator("ada", Blobs(sys.argv[1]))
-said = [ada.answer(PROMPTS[0], q, BY_ID) for q in (Compare("p", "p0", "p1"), Revise("p", "p0"))]
+said = [ada.answer({"p": PROMPTS[0]}, q, BY_ID) for q in (Compare("p", "p0", "p1"), Revise("p", "p0"))]
 open(sys.argv[2], "w").write(json.dumps([feedback_to_json(one) for one in said]))
 """
 

@@ -34,7 +34,7 @@ def shown(*values: float) -> dict[str, Completion]:
 
 
 def ask(who: SimulatedAnnotator, question, values):
-    return who.answer(PROMPT, question, shown(*values))
+    return who.answer({"p": PROMPT, question.prompt_id: PROMPT}, question, shown(*values))
 
 
 def test_it_is_an_annotator_that_never_says_it_is_a_person():
@@ -57,6 +57,15 @@ def test_without_noise_it_is_the_hidden_rule(a, b):
     assert said == Comparison("p", "c0", "c1", expected)
     other = ask(SHARP, Compare("p", "c1", "c0"), (a, b))
     assert other.choice == {"a": "b", "b": "a"}.get(expected, expected)
+
+
+def test_across_prompts_each_is_judged_as_an_answer_to_its_own():
+    prompts = {"p": PROMPT, "q": replace(PROMPT, id="q")}
+    shown = {"x": Completion("x", "p", "2", "m"), "y": Completion("y", "q", "1", "m")}
+    strict = replace(SHARP, gold=lambda prompt, completion: float(completion.text) * (5 if prompt.id == "q" else 1))
+    said = strict.answer(prompts, Compare("p", "x", "y", "q"), shown)
+    assert said == Comparison("p", "x", "y", "b", other_prompt_id="q")
+    assert strict.answer(prompts, Compare("q", "y", "x", "p"), shown).choice == "a"
 
 
 @settings(max_examples=40, deadline=None)

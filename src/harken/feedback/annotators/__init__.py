@@ -1,1 +1,1 @@
-"""Who answers: a person, a simulation."""
+"""Who answers: a person, a simulation, a model, a record."""

@@ -60,17 +60,20 @@ class HumanAnnotator:
     stream: TextIOBase | None = None
     kind: ClassVar[AnnotatorKind] = "human"
 
-    def answer(self, prompt: Prompt, question: Question, completions: Mapping[str, Completion]) -> Feedback | None:
+    def answer(
+        self, prompts: Mapping[str, Prompt], question: Question, completions: Mapping[str, Completion]
+    ) -> Feedback | None:
         """Ask one question; None if it was skipped.
 
         Raises:
             StopAsking: if the person said `q`, or the input ended.
         """
         self.console.rule()
+        prompt = prompts[question.prompt_id]
         self._show(prompt)
         match question:
-            case Compare(a=a, b=b):
-                return self._compare(prompt, completions[a], completions[b])
+            case Compare():
+                return self._compare(prompts, question, completions)
             case Rate(completion=name):
                 self._write("", completions[name].text)
                 key = self._key("grade 1 (worst) to 5 (best), s skip, q stop", "12345")
@@ -80,11 +83,18 @@ class HumanAnnotator:
             case Revise(completion=name):
                 return self._revise(prompt, completions[name])
 
-    def _compare(self, prompt: Prompt, a: Completion, b: Completion) -> Feedback | None:
-        self._write("a", a.text)
-        self._write("b", b.text)
+    def _compare(
+        self, prompts: Mapping[str, Prompt], question: Compare, completions: Mapping[str, Completion]
+    ) -> Feedback | None:
+        other = question.other_prompt_id
+        self._write("a", completions[question.a].text)
+        if other is not None:
+            self._show(prompts[other])
+        self._write("b", completions[question.b].text)
         key = self._key("which is better? a, b, t tie, n both bad, s skip, q stop", "".join(KEYS))
-        return None if key is None else Comparison(prompt.id, a.id, b.id, KEYS[key])
+        if key is None:
+            return None
+        return Comparison(question.prompt_id, question.a, question.b, KEYS[key], other_prompt_id=other)
 
     def _rank(self, prompt: Prompt, shown: list[Completion]) -> Feedback | None:
         for number, completion in enumerate(shown, 1):

@@ -42,30 +42,35 @@ class SimulatedAnnotator:
     bad: float = -1.5
     kind: ClassVar[AnnotatorKind] = "simulated"
 
-    def answer(self, prompt: Prompt, question: Question, completions: Mapping[str, Completion]) -> Feedback | None:
+    def answer(
+        self, prompts: Mapping[str, Prompt], question: Question, completions: Mapping[str, Completion]
+    ) -> Feedback | None:
         """A noisy statement; None for an edit where there is nothing to mend, or it did not look."""
+        asked = question.prompt_id
         chance = random.Random(derive(self.seed, self.id, repr(question)))
         careful = chance.random() < self.care
 
         def judged(name: str) -> float:
-            return self.gold(prompt, completions[name]) + chance.gauss(0, self.noise)
+            completion = completions[name]
+            # As an answer to its own prompt: a comparison may be of two.
+            return self.gold(prompts[completion.prompt_id], completion) + chance.gauss(0, self.noise)
 
         match question:
-            case Compare(a=a, b=b):
+            case Compare(a=a, b=b, other_prompt_id=other):
                 blind: Choice = "a" if chance.random() < 0.5 else "b"
                 choice = self._choose(judged(a), judged(b)) if careful else blind
-                return Comparison(prompt.id, a, b, choice)
+                return Comparison(asked, a, b, choice, other_prompt_id=other)
             case Rate(completion=name):
                 score = judged(name) - self.severity
                 grade = 1 + sum(score > threshold for threshold in GRADES) if careful else chance.randint(1, 5)
-                return Rating(prompt.id, name, grade)
+                return Rating(asked, name, grade)
             case Rank(completions=names):
                 order = sorted(names, key=judged if careful else lambda name: chance.random(), reverse=True)
-                return Ranking(prompt.id, tuple((name,) for name in order))
+                return Ranking(asked, tuple((name,) for name in order))
             case Revise(completion=name):
-                better = self.improve(prompt, completions[name], chance)
+                better = self.improve(prompts[asked], completions[name], chance)
                 unchanged = better == completions[name].text
-                return None if unchanged or not careful else Edit(prompt.id, name, better)
+                return None if unchanged or not careful else Edit(asked, name, better)
 
     def _choose(self, a: float, b: float) -> Choice:
         if abs(a - b) < self.tie:
