@@ -33,6 +33,7 @@ def random_rollout(seed: int, n: int = 6, t: int = 7, prompts: int = 3, coeffici
         values=draw(n, t) * mask,
         finished=draw(n) > 0,
         kl_coefficient=coefficient,
+        shaping=draw(n, t) * mask,
     )
 
 
@@ -86,7 +87,7 @@ def assert_invariance(algorithm, seed: int) -> None:
     value, slopes = loss_of(algorithm, rollout, outputs)
 
     order = torch.randperm(len(rollout.prompt), generator=torch.Generator().manual_seed(seed))
-    moved = Rollout(**{k: v if isinstance(v, float) else v[order] for k, v in vars(rollout).items()})
+    moved = Rollout(**{k: v[order] if isinstance(v, torch.Tensor) else v for k, v in vars(rollout).items()})
     turned = Outputs(*(t[order].detach().requires_grad_() for t in (outputs.logprobs, outputs.entropy, outputs.values)))
     other, other_slopes = loss_of(algorithm, moved, turned)
     assert close(value, other)
@@ -97,7 +98,7 @@ def assert_invariance(algorithm, seed: int) -> None:
     def wider(tensor: Tensor) -> Tensor:
         return torch.cat([tensor, tensor.new_zeros(n, 3)], 1)
 
-    fields = ("mask", "logprobs", "reference_logprobs", "values")
+    fields = ("mask", "logprobs", "reference_logprobs", "values", "shaping")
     padded = replace(rollout, **{name: wider(vars(rollout)[name]) for name in fields})
     stretched = Outputs(
         *(wider(x.detach()).requires_grad_() for x in (outputs.logprobs, outputs.entropy, outputs.values))
@@ -166,13 +167,15 @@ def plain_gae(rewards: list[float], values: list[float], gamma: float, lam: floa
     return [sum((gamma * lam) ** ahead * delta for ahead, delta in enumerate(deltas[t:])) for t in range(len(deltas))]
 
 
-def plain_rewards(rollout: Rollout, scores: list[float]) -> list[list[float]]:
-    """1909.08593, eq. 2, token by token."""
+def plain_rewards(rollout: Rollout, scores: list[float], shaped: bool = False) -> list[list[float]]:
+    """1909.08593, eq. 2, token by token; with what single tokens are given besides."""
     new, old = rows(rollout.logprobs, rollout.mask), rows(rollout.reference_logprobs, rollout.mask)
     out = []
     for n, score in enumerate(scores):
         row = [-rollout.kl_coefficient * (p - q) for p, q in zip(new[n], old[n], strict=True)]
         row[-1] += score
+        if shaped:
+            row = [reward + more for reward, more in zip(row, rollout.shaping[n].tolist(), strict=False)]
         out.append(row)
     return out
 

@@ -25,7 +25,7 @@ def test_returns_run_to_the_end_and_the_loss_is_the_papers(seed):
     mask, outputs = rollout.mask, random_outputs(seed, rollout.mask)
     returns = [
         [sum(0.9**k * r for k, r in enumerate(row[t:])) for t in range(len(row))]
-        for row in plain_rewards(rollout, rollout.scores.tolist())
+        for row in plain_rewards(rollout, rollout.scores.tolist(), shaped=True)
     ]
     old = rows(rollout.values, mask)
 

@@ -29,7 +29,7 @@ def plain_labels(rollout):
     """Advantages (whitened) and returns of each token."""
     scores = [s if done else -1.0 for s, done in zip(rollout.scores.tolist(), rollout.finished.tolist(), strict=True)]
     values = rows(rollout.values, rollout.mask)
-    raw = [plain_gae(r, v, 0.97, 0.9) for r, v in zip(plain_rewards(rollout, scores), values, strict=True)]
+    raw = [plain_gae(r, v, 0.97, 0.9) for r, v in zip(plain_rewards(rollout, scores, shaped=True), values, strict=True)]
     returns = [[a + b for a, b in zip(x, y, strict=True)] for x, y in zip(raw, values, strict=True)]
     tokens = flat(raw)
     centre = mean(tokens)

@@ -6,6 +6,8 @@ from harken.reward.linear import LinearConfig, fit_lines
 from harken.reward.objective import weighed_log_likelihood
 from harken.reward.wording import Wording
 
+pytestmark = pytest.mark.slow
+
 WEIGHTS = {"comparison": 1.0, "rating": 1.0, "ranking": 1.0}
 
 
@@ -144,5 +146,5 @@ def test_what_cannot_be_fitted_is_an_error():
         fitted(x, compared(gold, 10, 0), Wording(["ada"]))
     with pytest.raises(ValueError, match="no feedback"):
         fitted(world(0)[0], {}, Wording(["ada"]))
-    with pytest.raises(ValueError, match="penalties are above 0"):
+    with pytest.raises(ValueError, match="penalties above 0"):
         LinearConfig(penalties=(0.0,))

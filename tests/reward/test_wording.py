@@ -1,5 +1,6 @@
 import pytest
 import torch
+from plain_likelihoods import grade
 
 from harken.reward.wording import SPREADS, Wording
 
@@ -45,3 +46,20 @@ def test_nobody_and_no_scale_are_fine():
     wording = Wording([], [])
     assert wording.prior().item() == 0.0
     assert wording.reliability(torch.zeros(0, dtype=torch.long)).shape == (0, 1)
+
+
+def test_the_panel_s_expected_grade_by_the_probabilities_of_all_grades():
+    wording = Wording(["ada", "ben"], [5]).double()
+    with torch.no_grad():
+        wording.severity.copy_(torch.tensor([0.4, -1.0]))
+        wording.log_scale.copy_(torch.tensor([0.3, -0.5]))
+    scores = torch.randn(6, 3, generator=torch.Generator().manual_seed(0), dtype=torch.float64) * 2
+    fine = wording.log_fineness(torch.arange(2)).exp().tolist()
+    thresholds = wording.thresholds(5).tolist()
+    for n, row in enumerate(scores.tolist()):
+        each = [
+            sum(said * grade(score, said, thresholds, float(wording.severity[who]), fine[who]) for said in range(1, 6))
+            for score in row
+            for who in range(2)
+        ]
+        assert wording.expected_grade(scores, 5)[n].item() == pytest.approx(sum(each) / len(each))

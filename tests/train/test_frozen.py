@@ -19,6 +19,8 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "models"))
 
 from tiny import prompts, tiny_model
 
+pytestmark = pytest.mark.slow
+
 LINEAR = RewardConfig(RewardModelConfig(heads=3, head="linear"), combine="worst")
 
 

@@ -1,3 +1,4 @@
+import itertools
 import sys
 from pathlib import Path
 
@@ -65,3 +66,47 @@ def test_people_come_in_by_the_reward_model_and_the_schedule(asked, tmp_path):
         mixed = scorer(asked, texts, ROWS, progress)
         assert torch.allclose(mixed.total, ended + weight * human)
         assert mixed.weights == {"ended": 1.0, "human": weight}
+
+
+@pytest.fixture
+def dense(tmp_path) -> Scorer:
+    reward = RewardModel(tiny_model(), Wording(["ada"]), RewardModelConfig(heads=2)).eval()
+    generator = torch.Generator().manual_seed(0)
+    for parameter in reward.model.heads.parameters():
+        parameter.data.normal_(generator=generator)
+    return Scorer(Mix(2.0, dense=True), reward, EncodedPrompts(reward.model.processor, Blobs(tmp_path)))
+
+
+def test_scores_along_a_completion_end_in_its_score(asked, dense):
+    texts = said(asked)
+    ids = [dense.encoded.processor.encode_completion(text) for text in texts]
+    along = dense.reward.token_scores(dense.encoded(asked), ids, ROWS)
+    assert [len(scores) for scores in along] == [len(row) for row in ids]
+    whole = dense.reward.scores(dense.encoded(asked), ids, ROWS)
+    assert torch.allclose(torch.stack([scores[-1] for scores in along]), whole, atol=1e-5)
+    for n, row in enumerate(ids):
+        cut = dense.reward.scores(dense.encoded(asked), [row[:2]], [ROWS[n]])
+        assert torch.allclose(along[n][1], cut[0], atol=1e-5)
+
+
+def test_people_s_reward_token_by_token_sums_to_the_same(asked, dense):
+    texts = said(asked)
+    ids = [dense.encoded.processor.encode_completion(text) for text in texts]
+    mixed = dense(asked, texts, ROWS, 0.0, None, ids)
+    assert torch.allclose(mixed.total, 2.0 * dense.human(asked, texts, ROWS), atol=1e-5)
+    assert mixed.shaping.shape == (3, max(len(row) for row in ids))
+    assert torch.allclose(mixed.shaping.sum(1), torch.zeros(3), atol=1e-5)
+    along = dense.reward.token_scores(dense.encoded(asked), ids, ROWS)
+    for n, scores in enumerate(along):
+        so_far = [0.0, *scores.mean(1).tolist()]
+        plain = [2.0 * (after - before) for before, after in itertools.pairwise(so_far)]
+        plain[-1] -= 2.0 * so_far[-1]
+        assert mixed.shaping[n, : len(plain)].tolist() == pytest.approx(plain, abs=1e-5)
+        assert not mixed.shaping[n, len(plain) :].any()
+
+
+def test_a_completion_that_is_cut_into_other_tokens_has_its_reward_at_its_end(asked, dense):
+    texts = said(asked)
+    ids = [dense.encoded.processor.encode_completion(text) for text in texts]
+    mixed = dense(asked, texts, ROWS, 0.0, None, [ids[0], torch.cat([ids[1][:1], ids[1]]), ids[2]])
+    assert mixed.shaping.any(1).tolist() == [True, False, True]

@@ -98,8 +98,8 @@ class RewardModel(nn.Module):
     @torch.no_grad()
     def token_scores(
         self, prompts: Sequence[EncodedPrompt], completions: Sequence[Tensor], rows: Sequence[int], batch: int = 64
-    ) -> list[Float[Tensor, "T K"]]:
-        """Centred and scaled scores after each token of N completions; the last one of each is what `scores` gives.
+    ) -> list[Tensor]:
+        """Centred and scaled scores after each token of N completions, (T_n, K); the last ones are what `scores` gives.
 
         Args:
             prompts: as in `scores`.

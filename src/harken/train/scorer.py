@@ -61,8 +61,8 @@ class Scorer:
 
     def along(
         self, prompts: Sequence[Prompt], completions: Sequence[Completion], rows: Sequence[int]
-    ) -> list[tuple[Tensor, Float[Tensor, " T"]]]:
-        """Of each completion its ids as the reward model reads it, and the reward after each of them."""
+    ) -> list[tuple[Tensor, Tensor]]:
+        """Of each completion its ids as the reward model reads it, and the reward after each of them, (T_n,)."""
         assert self.reward is not None and self.encoded is not None, "asked only where there is a reward model"
         ids = [self.encoded.processor.encode_completion(completion) for completion in completions]
         found = self.reward.token_scores(self.encoded(prompts), ids, rows)
@@ -78,7 +78,7 @@ class Scorer:
         return self.reward.combine(self.reward.scores(self.encoded(prompts), ids, rows))
 
 
-def shaping(along: Sequence[tuple[Tensor, Float[Tensor, " T"]]], sampled: Sequence[Tensor]) -> Float[Tensor, "N T"]:
+def shaping(along: Sequence[tuple[Tensor, Tensor]], sampled: Sequence[Tensor]) -> Float[Tensor, "N T"]:
     """What each token adds to the reward so far, less the whole on the last: sums to 0 in each completion.
 
     Differences of a potential, as in Ng, Harada and Russell 1999 ("Policy invariance under reward transformations"):

@@ -91,7 +91,7 @@ def _mel_filters() -> Float[np.ndarray, "M F"]:
     def mel(hertz: float) -> float:
         return float(2595 * np.log10(1 + hertz / 700))
 
-    points = 700 * (10 ** (np.linspace(mel(50), mel(7600), MELS + 2) / 2595) - 1)
+    points = 700 * (10 ** (np.linspace(mel(50.0), mel(7600.0), MELS + 2) / 2595) - 1)
     bins = np.fft.rfftfreq(FFT, 1 / RATE)
     rise = (bins[None] - points[:-2, None]) / np.diff(points)[:-1, None]
     fall = (points[2:, None] - bins[None]) / np.diff(points)[1:, None]
@@ -181,8 +181,18 @@ def _pitch(samples: Float[np.ndarray, " S"]) -> tuple[Float[np.ndarray, " T"], F
     # A longer lag has fewer samples to sum over.
     repeats = repeats / np.maximum(1 - np.arange(size) / size, 0.2)
     low, high = RATE // 400, RATE // 70
-    best = repeats[:, low:high].argmax(1) + low
+    found = repeats[:, low:high]
+    # What repeats itself after one period does so after two: the first lag that is nearly as good as the best.
+    best = (found >= 0.9 * found.max(1, keepdims=True)).argmax(1)
+    best = np.array([_top(row, int(at)) for row, at in zip(found, best, strict=True)], dtype=int) + low
     return RATE / best, repeats[np.arange(len(best)), best]
+
+
+def _top(row: Float[np.ndarray, " L"], at: int) -> int:
+    """Uphill from a place to the top that it lies under."""
+    while at + 1 < len(row) and row[at + 1] > row[at]:
+        at += 1
+    return at
 
 
 def _melody(
