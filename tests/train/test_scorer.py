@@ -105,7 +105,7 @@ def test_people_s_reward_token_by_token_sums_to_the_same(asked, dense):
         assert not mixed.shaping[n, len(plain) :].any()
 
 
-def test_a_completion_that_is_cut_into_other_tokens_has_its_reward_at_its_end(asked, dense):
+def test_a_completion_whose_ids_mean_something_else_has_its_reward_at_its_end(asked, dense):
     texts = said(asked)
     ids = [dense.encoded.processor.encode_completion(text) for text in texts]
     mixed = dense(asked, texts, ROWS, 0.0, None, [ids[0], torch.cat([ids[1][:1], ids[1]]), ids[2]])

@@ -257,6 +257,8 @@ class Rollouts:
             **{f"reward/{name}": float(value.mean()) for name, value in mixed.breakdown.items()},
             "human_weight": mixed.weights["human"],
         }
+        if mixed.shaping is not None:
+            self._figures["dense_share"] = float(mixed.shaping.any(1).float().mean())
         self.kl_coefficient = self.algorithm.kl.update(self.kl_coefficient, kl, len(rollout.scores))
 
     def metrics(self) -> Mapping[str, float]:

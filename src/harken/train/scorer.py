@@ -50,7 +50,7 @@ class Scorer:
         Raises:
             ValueError: if a rule of the mix reads evidence and there is none.
         """
-        along = self.along(prompts, completions, rows) if self.mix.dense and self.reward is not None else None
+        along = self.along(prompts, completions, rows, sampled) if self.mix.dense and self.reward is not None else None
         if along is None:
             human = self.human(prompts, completions, rows)
         else:
@@ -60,11 +60,21 @@ class Scorer:
         return mixed if along is None else replace(mixed, shaping=mixed.weights["human"] * shaping(along, sampled))
 
     def along(
-        self, prompts: Sequence[Prompt], completions: Sequence[Completion], rows: Sequence[int]
+        self,
+        prompts: Sequence[Prompt],
+        completions: Sequence[Completion],
+        rows: Sequence[int],
+        sampled: Sequence[Tensor],
     ) -> list[tuple[Tensor, Tensor]]:
         """Of each completion its ids as the reward model reads it, and the reward after each of them, (T_n,)."""
         assert self.reward is not None and self.encoded is not None, "asked only where there is a reward model"
-        ids = [self.encoded.processor.encode_completion(completion) for completion in completions]
+        processor = self.encoded.processor
+        # A policy may cut a text otherwise than its tokenizer would; the reward model reads it as it was written, if
+        # the ids mean the same to both.
+        ids = [
+            wrote.cpu() if processor.decode(wrote.cpu()) == completion.text else processor.encode_completion(completion)
+            for completion, wrote in zip(completions, sampled, strict=True)
+        ]
         found = self.reward.token_scores(self.encoded(prompts), ids, rows)
         return [(row, self.reward.combine(scores)) for row, scores in zip(ids, found, strict=True)]
 
@@ -82,8 +92,8 @@ def shaping(along: Sequence[tuple[Tensor, Tensor]], sampled: Sequence[Tensor]) -
     """What each token adds to the reward so far, less the whole on the last: sums to 0 in each completion.
 
     Differences of a potential, as in Ng, Harada and Russell 1999 ("Policy invariance under reward transformations"):
-    what is learnt in the end is the same, and is learnt from where it was earned. A completion that the
-    reward model cuts into other tokens than the policy wrote gets zeros.
+    what is learnt in the end is the same, and is learnt from where it was earned. A completion whose ids
+    mean something else to the reward model gets zeros.
 
     Args:
         along: of each completion its ids as the reward model reads it, and the reward after each, (T_n,).
