@@ -1,11 +1,14 @@
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import yaml
 
+from harken.algorithms.grpo import GRPO
 from harken.feedback.annotators.judge import JudgeConfig
 from harken.pipeline.recipe import Recipe, RecipeError, make_algorithm, merge, override, read_recipe, resolved
 from harken.pipeline.stages import stages
+from harken.train.optimizers import OptimizerConfig
 
 ROOT = Path(__file__).parents[2]
 
@@ -89,3 +92,46 @@ def test_the_houses_own_recipes_are_read(path):
     recipe = read_recipe(path)
     assert recipe.name == path.stem
     assert yaml.safe_load(path.read_text())["name"] == path.stem
+
+
+def test_naming_one_key_of_a_part_leaves_its_neighbours(tmp_path):
+    (tmp_path / "r.yaml").write_text("align: {optimizer: {warmup: 3}}\nreward: {weights: {rating: 0.1}}\n")
+    recipe = read_recipe(tmp_path / "r.yaml", ["reward.optimizer.warmup=2", "algorithm.name=grpo"])
+    default = Recipe()
+    assert recipe.align.optimizer == replace(default.align.optimizer, warmup=3)
+    assert recipe.reward.optimizer == replace(default.reward.optimizer, warmup=2)
+    assert recipe.align.optimizer.rate != OptimizerConfig().rate, "the part's own default is not the class's"
+    assert recipe.reward.weights == {**default.reward.weights, "rating": 0.1}
+    steered = read_recipe(tmp_path / "r.yaml", ["algorithm.name=grpo", "algorithm.kl.initial=0.3"]).made_algorithm()
+    assert steered.kl == replace(GRPO().kl, initial=0.3)
+
+
+def test_another_algorithm_does_not_inherit_the_fields_of_the_file_s(tmp_path):
+    (tmp_path / "r.yaml").write_text("algorithm: {name: ppo, clip: 0.1, epochs: 2}\n")
+    assert read_recipe(tmp_path / "r.yaml", ["algorithm.name=dpo"]).algorithm == {"name": "dpo"}
+    turned = read_recipe(tmp_path / "r.yaml", ["algorithm.beta=0.3", "algorithm.name=dpo"])
+    assert turned.algorithm == {"name": "dpo", "beta": 0.3}
+    same = read_recipe(tmp_path / "r.yaml", ["algorithm.name=ppo", "algorithm.epochs=3"])
+    assert same.algorithm == {"name": "ppo", "clip": 0.1, "epochs": 3}
+
+
+@pytest.mark.parametrize(
+    "setting",
+    [
+        "rounds=0", "threads=0", "checkpoint_every=0", "data.ask=0", "data.held_out=0", "data.demonstrations=-1",
+        "model.family.text.heads=0", "model.family.text.hidden=30", "model.family.image.heads=0",
+        "model.family.audio.mels=0", "sft.data.batch=0", "sft.data.steps=-1", "sft.data.accumulate=0",
+        "sft.optimizer.rate=-1", "sft.optimizer.warmup=-1", "sft.optimizer.max_norm=-1", "sft.optimizer.rate=.nan",
+        "sft.optimizer.beta2=2", "completions.each=0", "completions.prompts=0", "completions.held_out=2",
+        "completions.held_out=-0.1", "feedback.comparisons=-1", "feedback.overlap=0", "reward.steps=-1",
+        "reward.batch=0", "reward.accumulate=0", "reward.shrink=-1", "reward.model.heads=0", "reward.model.prior=-1",
+        "align.rollout.iterations=-1", "align.rollout.prompts=0", "align.rollout.minibatches=0",
+        "align.rollout.minibatches=65", "align.rollout.accumulate=0", "align.preferences.batch=0",
+        "algorithm.epochs=0", "algorithm.group=0", "algorithm.clip=-0.1", "algorithm.gamma=1.5", "algorithm.lam=-1",
+        "evaluation.resamples=0", "evaluation.examples=-1",
+    ],
+)  # fmt: skip
+def test_sizes_and_counts_are_refused_at_the_door(tmp_path, setting):
+    (tmp_path / "r.yaml").write_text("name: x\n")
+    with pytest.raises(RecipeError, match=setting.split("=")[0].rsplit(".", 1)[-1]):
+        read_recipe(tmp_path / "r.yaml", [setting])

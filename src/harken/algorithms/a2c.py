@@ -11,6 +11,7 @@ from harken.algorithms.kl import AdaptiveKL, penalised_rewards
 from harken.algorithms.objective import Loss, Rollout
 from harken.algorithms.surrogate import masked_mean, tokens_in, value_loss
 from harken.data.batch import Batch, Outputs
+from harken.data.bounds import at_least, share
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,10 @@ class A2C:
     kl: AdaptiveKL = field(default_factory=AdaptiveKL)
     epochs: ClassVar[int] = 1
     needs: ClassVar[frozenset[str]] = frozenset({"logprobs", "entropy", "values"})
+
+    def __post_init__(self) -> None:
+        at_least(self, "a2c", value_coefficient=0, entropy_coefficient=0, group=1)
+        share(self, "a2c", "gamma", "lam")
 
     def advantages(self, rollout: Rollout) -> dict[str, Tensor]:
         """`advantages` and `returns`, each (N, T)."""

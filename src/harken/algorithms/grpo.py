@@ -12,6 +12,7 @@ from harken.algorithms.objective import Loss, Rollout
 from harken.algorithms.overlong import Overlong
 from harken.algorithms.surrogate import clipped_surrogate, masked_mean
 from harken.data.batch import Batch, Outputs
+from harken.data.bounds import at_least
 
 
 @dataclass(frozen=True)
@@ -58,6 +59,7 @@ class GRPO:
     needs: ClassVar[frozenset[str]] = frozenset({"logprobs"})
 
     def __post_init__(self) -> None:
+        at_least(self, "grpo", clip=0, clip_high=0, epochs=1)
         if self.group < 2:
             raise ValueError(f"grpo compares the completions of one prompt: group must be at least 2, not {self.group}")
         if (self.aggregate == "constant") != (self.constant_length is not None) or (self.constant_length or 1) < 1:

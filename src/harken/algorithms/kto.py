@@ -64,11 +64,13 @@ class KTO:
         weights = labels.get("judgement_weight", torch.ones_like(rewards)).to(rewards)
         total = weights.sum()
         right = torch.where(rewards.abs() < EQUAL, 0.5, ((rewards > 0) == good).to(rewards))
+        counts = {"kl_baseline": float(len(good))}
         metrics = {
             "accuracy": float((weights * right).sum() / total),
             "kl_baseline": float(labels["baseline"].mean()),
         }
         for name, mine in (("desirable_reward", good), ("undesirable_reward", ~good)):
             if mine.any():
+                counts[name] = float(weights[mine].sum())
                 metrics[name] = float((weights * rewards.detach())[mine].sum() / weights[mine].sum())
-        return Loss((weights * losses).sum() / total, metrics, weight=total.item())
+        return Loss((weights * losses).sum() / total, metrics, total.item(), counts)

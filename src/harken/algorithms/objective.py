@@ -28,12 +28,14 @@ class Loss:
         metrics: for the log.
         weight: how many things the mean is over (tokens, completions, pairs). Where one step's gradient is accumulated
             over several batches, each counts by its weight, so that the parts give what the whole would.
+        metric_weights: the same for those metrics that are means over other things than the loss is.
         constraint: a second number that a method with its own step holds within bounds (TRPO's mean KL).
     """
 
     value: Float[Tensor, ""]
     metrics: dict[str, float] = field(default_factory=dict)
     weight: float = 1.0
+    metric_weights: dict[str, float] = field(default_factory=dict)
     constraint: Float[Tensor, ""] | None = None
 
 

@@ -10,6 +10,7 @@ from harken.algorithms.dpo import DPO
 from harken.algorithms.kl import AdaptiveKL
 from harken.algorithms.objective import Loss, Rollout
 from harken.data.batch import Batch, Outputs
+from harken.data.bounds import at_least
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,7 @@ class OnlineDPO:
     needs: ClassVar[frozenset[str]] = frozenset({"logprobs"})
 
     def __post_init__(self) -> None:
+        at_least(self, "online_dpo", epochs=1)
         if self.group < 2:
             raise ValueError(
                 f"online_dpo compares completions of one prompt: group must be at least 2, not {self.group}"

@@ -11,6 +11,7 @@ from harken.algorithms.kl import ESTIMATORS, AdaptiveKL, Estimator, penalised_re
 from harken.algorithms.objective import Loss, Rollout
 from harken.algorithms.surrogate import clipped_surrogate, masked_mean, tokens_in, value_loss, whiten
 from harken.data.batch import Batch, Outputs
+from harken.data.bounds import at_least, share
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,10 @@ class PPO:
     kl_estimator: Estimator = "k2"
     kl: AdaptiveKL = field(default_factory=AdaptiveKL)
     needs: ClassVar[frozenset[str]] = frozenset({"logprobs", "entropy", "values"})
+
+    def __post_init__(self) -> None:
+        at_least(self, "ppo", clip=0, value_clip=0, value_coefficient=0, entropy_coefficient=0, epochs=1, group=1)
+        share(self, "ppo", "gamma", "lam")
 
     @property
     def _in_loss(self) -> bool:

@@ -9,6 +9,7 @@ from harken.algorithms.kl import AdaptiveKL, k1
 from harken.algorithms.objective import Loss, Rollout
 from harken.algorithms.surrogate import policy_gradient
 from harken.data.batch import Batch, Outputs
+from harken.data.bounds import at_least
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,9 @@ class Reinforce:
     kl: AdaptiveKL = field(default_factory=AdaptiveKL)
     epochs: ClassVar[int] = 1
     needs: ClassVar[frozenset[str]] = frozenset({"logprobs"})
+
+    def __post_init__(self) -> None:
+        at_least(self, "reinforce", group=1)
 
     def advantages(self, rollout: Rollout) -> dict[str, Tensor]:
         """`advantages` (N, T), one number a completion."""

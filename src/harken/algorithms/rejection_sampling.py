@@ -59,4 +59,5 @@ class RejectionSampling:
         assert outputs.logprobs is not None, "the loop gives what `needs` names"
         taken = batch.labels["taken"]
         mask = batch.completions.mask & taken[:, None]
-        return Loss(-masked_mean(outputs.logprobs, mask), {"taken": float(taken.float().mean())}, tokens_in(mask))
+        share, count = float(taken.float().mean()), float(len(taken))
+        return Loss(-masked_mean(outputs.logprobs, mask), {"taken": share}, tokens_in(mask), {"taken": count})

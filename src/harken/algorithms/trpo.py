@@ -87,7 +87,8 @@ class TRPO:
         old = labels.setdefault("old_logits", outputs.logits.detach())
         ratio = torch.where(mask, outputs.logprobs - labels["old_logprobs"], 0.0).exp()
         value = -masked_mean(ratio * torch.where(mask, labels["advantages"], 0.0), mask)
-        return Loss(value, {"policy_loss": value.item()}, tokens_in(mask), mean_kl(old, outputs.logits, mask))
+        kl = mean_kl(old, outputs.logits, mask)
+        return Loss(value, {"policy_loss": value.item()}, tokens_in(mask), constraint=kl)
 
     def optimizer(self, module: nn.Module) -> torch.optim.Optimizer:
         """What makes the step (`harken.algorithms.objective.OwnStep`)."""

@@ -9,6 +9,7 @@ from types import FrameType
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 
 from harken.cli.progress import Bars
 from harken.demo.world import make_world
@@ -52,7 +53,7 @@ def doors(stop: Stop) -> Iterator[None]:
         errors.print("stopped at once; what was finished is kept: go on with --resume")
         raise typer.Exit(130) from stopped
     except (RunError, ValueError, OSError, FloatingPointError) as error:
-        errors.print(f"[red]error:[/red] {error}", highlight=False, soft_wrap=True, markup=True)
+        errors.print(f"[red]error:[/red] {escape(str(error))}", highlight=False, soft_wrap=True, markup=True)
         raise typer.Exit(2) from error
     finally:
         signal.signal(signal.SIGINT, before)

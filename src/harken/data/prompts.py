@@ -11,12 +11,13 @@ from typing import NoReturn
 
 from harken.data.blobs import Blobs
 from harken.data.media.limits import MediaError
-from harken.data.record import FieldError, check, read_record, shown, write_record
+from harken.data.record import NAMES, FieldError, check, read_record, shown, write_record
 from harken.types import Image, Modality, Prompt, Text
 
 LOG = logging.getLogger(__name__)
 MARK = b"\xef\xbb\xbf"  # the byte order mark that some editors put first
 MEDIA = "media"
+MEDIA_KEYS = frozenset(name for names in NAMES.values() for name in names)
 
 
 class PromptError(ValueError):
@@ -88,6 +89,25 @@ def read_prompts(path: Path | str, blobs: Blobs) -> PromptFile:
     if skipped and not prompts:
         raise PromptError(Path(path), None, None, "", f"all {len(skipped)} records are bad; the first: {skipped[0]}")
     return PromptFile(prompts, tuple(skipped))
+
+
+def files_of(path: Path) -> list[Path]:
+    """A prompts file and the media files that it names, whatever else is wrong with it."""
+    found = [path]
+    for _, line in _lines(path):
+        try:
+            found += [path.parent / name for name in _names(json.loads(line))]
+        except (ValueError, RecursionError):
+            continue
+    return [file for file in dict.fromkeys(found) if file.is_file()]
+
+
+def _names(value: object) -> Iterator[str]:
+    for key, inner in value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ():
+        if not isinstance(inner, str):
+            yield from _names(inner)
+        elif key in MEDIA_KEYS and len(inner) < 1000 and "\0" not in inner:
+            yield inner
 
 
 def save_prompts(prompts: Iterable[Prompt], path: Path | str, blobs: Blobs) -> None:

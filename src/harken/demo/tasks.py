@@ -1,7 +1,7 @@
 """The tasks: read a picture, hear a voice, do the two agree, add. A task makes prompts and knows their true answers."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, Protocol, runtime_checkable
 
 import numpy as np
@@ -10,6 +10,7 @@ from jaxtyping import Float32, UInt8
 from harken.data.blobs import Blobs
 from harken.data.media.audio import encode_wav
 from harken.data.media.image import encode_png
+from harken.data.record import content_id
 from harken.data.seeds import derive
 from harken.demo.manners import REFERENCES
 from harken.types import JSON, Audio, Image, Message, Part, Prompt, Text
@@ -91,7 +92,9 @@ class Maker:
         parts, facts, statement = makers[task](rng, test)
         references = tuple(manner.write(statement) for manner in REFERENCES)
         message = Message("user", tuple(parts))
-        return Prompt(f"{name}-{index:05d}", (message,), references, {"task": task, "statement": statement, **facts})
+        made = Prompt("", (message,), references, {"task": task, "statement": statement, **facts})
+        # By its content too: another seed's prompts are others, and a feedback store holds both.
+        return replace(made, id=f"{name}-{index:05d}-{content_id(made)[2:10]}")
 
     def _picture(self, number: str, test: bool, rng: np.random.Generator) -> Part:
         return Image(self.blobs.put(encode_png(self.source.picture(number, test, rng)), "image"))

@@ -252,7 +252,10 @@ def _add_new(connection: Connection, table: Any, rows: list[dict[str, Any]], fou
         if there is None:
             new[row["id"]] = row
         elif there != row:
-            raise StoreError(f"{table.name}: the id {row['id']!r} is taken by another one; ids are for ever")
+            raise StoreError(
+                f"{table.name}: the id {row['id']!r} is taken by another one, and ids are for ever, since answers name "
+                "them; give what was changed another id, or begin a new store (--out ANOTHER_FOLDER)"
+            )
     if new:
         connection.execute(insert(table), list(new.values()))
 

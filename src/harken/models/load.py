@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import torch
+from safetensors import SafetensorError
 from transformers import (
     AutoConfig,
     AutoModelForCausalLM,
@@ -44,7 +45,8 @@ def load_model(path: str | Path, dtype: torch.dtype = torch.float32) -> Model:
 
     Raises:
         FileNotFoundError: if a path that looks like a folder is none, or holds no `config.json`.
-        ValueError: if the weights are not in safetensors, or the architecture is not one that transformers loads.
+        ValueError: if the weights are not in safetensors, or a file of them is broken, or weights of the architecture
+            are not there or have another shape, or the architecture is not one that transformers loads.
     """
     folder = Path(path)
     if folder.exists():
@@ -57,14 +59,33 @@ def load_model(path: str | Path, dtype: torch.dtype = torch.float32) -> Model:
     elif str(path).startswith((".", "/", "~", "runs/")) or str(path).count("/") != 1:
         raise FileNotFoundError(f"there is no folder {folder} (a name on the hub looks like owner/name)")
     stand_in_for_video()
-    config = AutoConfig.from_pretrained(path)
-    trunk = _auto_class(config).from_pretrained(path, config=config, dtype=dtype, use_safetensors=True)
-    assert isinstance(trunk, PreTrainedModel)
+    trunk = _trunk(path, dtype)
     reader = architecture_of(trunk).reader
     model = Model(trunk.eval(), Processor(reader(AutoProcessor.from_pretrained(path))))
     if folder.exists():
         model.load_heads(folder)
     return model.eval()
+
+
+def _trunk(path: str | Path, dtype: torch.dtype) -> PreTrainedModel:
+    config = AutoConfig.from_pretrained(path)
+    try:
+        trunk, told = _auto_class(config).from_pretrained(
+            path, config=config, dtype=dtype, use_safetensors=True, output_loading_info=True
+        )
+    except SafetensorError as error:
+        raise ValueError(f"a safetensors file of {path} is broken ({error}); copy or save it again") from error
+    except RuntimeError as error:
+        raise ValueError(f"the weights of {path} do not fit its config.json: {error}") from error
+    assert isinstance(trunk, PreTrainedModel)
+    missing = sorted(told["missing_keys"])
+    if missing:
+        shown = ", ".join(missing[:5]) + (" ..." if len(missing) > 5 else "")
+        raise ValueError(
+            f"{path} lacks {len(missing)} weights of {type(trunk).__name__} ({shown}); they would be random. Copy "
+            "or save the model again, with all its *.safetensors"
+        )
+    return trunk
 
 
 def _auto_class(config: PreTrainedConfig) -> Any:

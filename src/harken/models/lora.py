@@ -10,13 +10,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 import torch
 from peft import LoraConfig, get_peft_model_state_dict, inject_adapter_in_model, set_peft_model_state_dict
 from peft.tuners.lora import LoraLayer
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import nn
 from transformers import PreTrainedModel
+
+from harken.data.tensors import read_tensors
 
 WEIGHTS = "adapter_model.safetensors"
 
@@ -106,37 +109,106 @@ def _targets(trunk: PreTrainedModel, config: AdapterConfig) -> list[str]:
     return names
 
 
-def add_adapter(trunk: PreTrainedModel, name: str, config: AdapterConfig, seed: int) -> None:
-    """Put a new adapter on a trunk, whose own weights are frozen from then on; it starts by changing nothing.
+def add_adapter(trunk: PreTrainedModel, name: str, config: AdapterConfig, seed: int, begin: str | None = None) -> None:
+    """Put a new adapter on a trunk; it starts by changing nothing, or as another adapter of the same size.
+
+    What of the trunk is trained does not change by it: see `training_only`.
 
     Args:
         trunk: the model.
         name: of the adapter, unique on the trunk.
         config: its size and place.
         seed: of its first matrices.
+        begin: the adapter whose matrices it begins with.
 
     Raises:
-        ValueError: if the name is taken, or no layer is named as the targets say.
+        ValueError: if the name is taken, no layer is named as the targets say, or the other adapter has another form.
     """
     if name in adapters_of(trunk):
         raise ValueError(f"the model has an adapter {name!r} already")
-    others = {id(p): p.requires_grad for p in trunk.parameters()} if tuned_layers(trunk) else {}
+    others = {id(p): p.requires_grad for p in trunk.parameters()}
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         made = LoraConfig(r=config.rank, lora_alpha=config.alpha, target_modules=_targets(trunk, config))  # type: ignore[arg-type]
         _inject(made, trunk, name)
-    for parameter in trunk.parameters():  # those of adapters that were there before stay as they were
-        parameter.requires_grad_(others.get(id(parameter), parameter.requires_grad))
+    for parameter in trunk.parameters():
+        parameter.requires_grad_(others.get(id(parameter), False))
+    if begin is not None:
+        _copy_adapter(trunk, begin, name)
+
+
+def _copy_adapter(trunk: PreTrainedModel, old: str, new: str) -> None:
+    """Give an adapter the matrices of another one.
+
+    Raises:
+        ValueError: if they differ in rank, scale or layers; the new one is taken off again.
+    """
+    pairs = [layer for layer in tuned_layers(trunk) if old in layer.lora_A or new in layer.lora_A]
+    alike = all(
+        old in layer.lora_A
+        and new in layer.lora_A
+        and layer.scaling[old] == layer.scaling[new]
+        and layer.lora_A[old].weight.shape == layer.lora_A[new].weight.shape
+        for layer in pairs
+    )
+    if not alike:
+        was = cast(LoraConfig, trunk.peft_config[old])
+        drop_adapter(trunk, new)
+        raise ValueError(
+            f"the model speaks through an adapter of rank {was.r} and alpha {was.lora_alpha}, and the new one, which "
+            "begins as that one is, has another size or other layers: give it the same, or save the model and load it "
+            "again, which adds the adapter to its weights"
+        )
+    with torch.no_grad():
+        for layer in pairs:
+            for matrices in (layer.lora_A, layer.lora_B):
+                matrices[new].load_state_dict(matrices[old].state_dict())
 
 
 def train_adapter(trunk: PreTrainedModel, name: str | None) -> None:
-    """Of all the trunk, only this adapter is trained; nothing at all if None."""
+    """Of all the trunk, only this adapter is trained from now on; nothing at all if None."""
     for parameter in trunk.parameters():
         parameter.requires_grad_(False)
     for layer in tuned_layers(trunk):
         for matrices in (layer.lora_A, layer.lora_B):
             if name is not None and name in matrices:
                 matrices[name].requires_grad_(True)
+
+
+def drop_adapter(trunk: PreTrainedModel, name: str) -> None:
+    """Take an adapter off; with the last one the trunk is as it was before the first."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Adapter .* was active which is now deleted")
+        for layer in tuned_layers(trunk):
+            layer.delete_adapter(name)
+    del trunk.peft_config[name]
+    if not adapters_of(trunk):
+        merge_adapter(trunk, None)
+
+
+@contextmanager
+def training_only(trunk: PreTrainedModel, adapter: str | None) -> Iterator[None]:
+    """Within, of all the trunk only this adapter is trained; with None, what is trained anyway."""
+    before = [(parameter, parameter.requires_grad) for parameter in trunk.parameters()]
+    if adapter is not None:
+        train_adapter(trunk, adapter)
+    try:
+        yield
+    finally:
+        for parameter, trained in before:
+            parameter.requires_grad_(trained)
+
+
+def merge_adapter(trunk: PreTrainedModel, adapter: str | None) -> None:
+    """Add an adapter, if any, to a trunk's weights and take all adapters off."""
+    for name, layer in [(n, m) for n, m in trunk.named_modules() if isinstance(m, LoraLayer)]:
+        own = layer.get_base_layer()
+        if adapter is not None and adapter in layer.lora_A:
+            with torch.no_grad():
+                own.weight += layer.get_delta_weight(adapter).to(own.weight.dtype)  # type: ignore[attr-defined]
+        trunk.set_submodule(name, own)
+    if hasattr(trunk, "peft_config"):
+        del trunk.peft_config
 
 
 def save_adapter(trunk: PreTrainedModel, name: str, folder: Path) -> None:
@@ -150,7 +222,7 @@ def load_adapter(trunk: PreTrainedModel, name: str, folder: Path) -> None:
     """Put an adapter that `save_adapter` or peft wrote on a trunk."""
     with torch.random.fork_rng(devices=[]):
         _inject(LoraConfig.from_pretrained(str(folder)), trunk, name)
-    set_peft_model_state_dict(trunk, load_file(folder / WEIGHTS), adapter_name=name)
+    set_peft_model_state_dict(trunk, read_tensors(folder / WEIGHTS), adapter_name=name)
 
 
 def save_merged(trunk: PreTrainedModel, adapter: str | None, folder: Path) -> None:

@@ -7,12 +7,13 @@ from pathlib import Path
 
 import torch
 from jaxtyping import Float
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from harken.data.batch import Batch, Completions, Outputs, Prompts, select_prompts
 from harken.data.processor import Processor
+from harken.data.tensors import read_tensors
 from harken.models.architectures.find import Layout, architecture_of, natural_layout
 from harken.models.attention import use_grouped_attention
 from harken.models.cache import empty_cache
@@ -151,6 +152,10 @@ class Model(nn.Module):
         self._kept = Kept(prompts, prefix, versions_of(self.trunk))
         return prefix
 
+    def forget_prefix(self) -> None:
+        """Let go of prompts that were kept with their graph."""
+        self._kept = None
+
     def states(self, batch: Batch, last: bool = True) -> Float[Tensor, "N T1 D"]:
         """Hidden states before each token of the completions; with `last` also after the last position."""
         prompts, completions = batch.prompts, batch.completions
@@ -213,7 +218,7 @@ class Model(nn.Module):
             return
         for role, made in json.loads(config.read_text()).items():
             self.add_heads(role, int(made["count"]), int(made["seed"]), float(made["prior"]), bool(made["linear"]))
-        self.heads.load_state_dict(load_file(folder / HEADS))
+        self.heads.load_state_dict(read_tensors(folder / HEADS))
 
 
 def last_states(states: Float[Tensor, "N T1 D"], batch: Batch) -> Float[Tensor, "N D"]:

@@ -24,6 +24,25 @@ def file_digest(path: Path) -> str:
         return hashlib.file_digest(handle, "sha256").hexdigest()
 
 
+class Contents:
+    """Hashes of what lies outside a run; each file is read once, unless its size or time changes."""
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[str, int, int], str] = {}
+
+    def of(self, path: Path) -> str:
+        """SHA-256 of a file, or of all files below a folder with their names; of nothing where nothing is."""
+        files = sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]
+        return digest([[str(file.relative_to(path)), self._file(file)] for file in files if file.is_file()])
+
+    def _file(self, file: Path) -> str:
+        seen = file.stat()
+        key = (str(file), seen.st_size, seen.st_mtime_ns)
+        if key not in self._known:
+            self._known[key] = file_digest(file)
+        return self._known[key]
+
+
 def write_text(path: Path, text: str) -> None:
     """Write a file so that a kill leaves the old one or the new one."""
     path.parent.mkdir(parents=True, exist_ok=True)

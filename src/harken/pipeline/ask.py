@@ -28,13 +28,13 @@ def completions_work(round_: int, policy: str) -> Work:
         model = load_as(run.folder / policy, run.recipe.model)
         prompts = run.world.prompts[: config.prompts]
         name = f"{run.recipe.name}/round-{round_}/{policy.rsplit('/', maxsplit=1)[-1]}"
-        made = sample_completions(
-            model,
-            prompts,
-            EncodedPrompts(model.processor, run.blobs),
-            Sampling(name, config.each, config.decoding, derive(run.recipe.seed, stage)),
-            lambda done: run.progress.advance(stage, done, len(prompts)),
-        )
+
+        def on_batch(done: int) -> None:
+            run.progress.advance(stage, done, len(prompts))
+            run.end_if_asked(stage)
+
+        how = Sampling(name, config.each, config.decoding, derive(run.recipe.seed, stage))
+        made = sample_completions(model, prompts, EncodedPrompts(model.processor, run.blobs), how, on_batch)
         write_completions(run, f"rounds/{round_}/completions.jsonl", made)
 
     return work
@@ -99,7 +99,9 @@ def feedback_work(round_: int) -> Work:
             store.add_prompts(prompts)
             store.add_completions(completions)
             annotators = annotators_of(run, round_)
-            ask(store, completions, annotators, run.recipe.feedback, seed, on_answer)
+            report = ask(store, completions, annotators, run.recipe.feedback, seed, on_answer)
+            if report.stopped:
+                raise Interrupted(f"{stage} stopped; every answer is kept")
             for annotator in annotators:
                 if isinstance(annotator, JudgeAnnotator):
                     report_judge(run, round_, annotator.report())

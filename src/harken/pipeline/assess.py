@@ -75,7 +75,8 @@ def _answer(run: Run, model: Model, name: str) -> list[Completion]:
     decoding = run.recipe.evaluation.decoding
     # One seed for all: two models that are the same answer the same.
     how = Sampling(name, 1, decoding, derive(run.recipe.seed, "evaluation"))
-    return sample_completions(model, run.world.test, EncodedPrompts(model.processor, run.blobs), how)
+    encoded = EncodedPrompts(model.processor, run.blobs)
+    return sample_completions(model, run.world.test, encoded, how, lambda done: run.end_if_asked("evaluate"))
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from pydantic import TypeAdapter, ValidationError
 
 import harken.algorithms
 from harken.algorithms.objective import PreferenceObjective, RLAlgorithm
+from harken.data.bounds import at_least
 from harken.pipeline.settings import (
     AlignConfig,
     CompletionsConfig,
@@ -70,6 +71,9 @@ class Recipe:
     align: AlignConfig = field(default_factory=AlignConfig)
     evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
 
+    def __post_init__(self) -> None:
+        at_least(self, "recipe", threads=1, rounds=1, checkpoint_every=1)
+
     def made_algorithm(self) -> RLAlgorithm | PreferenceObjective:
         """The method that `algorithm` names."""
         return make_algorithm(self.algorithm)
@@ -87,8 +91,9 @@ def make_algorithm(settings: Mapping[str, Any]) -> RLAlgorithm | PreferenceObjec
         near = difflib.get_close_matches(name, list(known), 1)
         hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(sorted(known))}"
         raise RecipeError(f"algorithm.name: there is no {name!r}; {hint}")
+    said = {k: v for k, v in settings.items() if k != "name"}
     algorithm: RLAlgorithm | PreferenceObjective = validate(
-        known[name], {k: v for k, v in settings.items() if k != "name"}, "algorithm"
+        known[name], over_defaults(known[name](), said), "algorithm"
     )
     return algorithm
 
@@ -161,6 +166,29 @@ def merge(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
     return out
 
 
+def over_defaults(default: Any, said: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings laid over a dataclass's own, part by part: to name one key of a part leaves its neighbours alone."""
+    out = dict(said)
+    for entry in dataclasses.fields(default):
+        part, mine = getattr(default, entry.name), said.get(entry.name)
+        if not isinstance(mine, Mapping):
+            continue
+        if isinstance(part, Mapping):
+            out[entry.name] = {**part, **mine}
+        elif dataclasses.is_dataclass(part):
+            kept = {inner.name: getattr(part, inner.name) for inner in dataclasses.fields(part)}
+            out[entry.name] = {**kept, **over_defaults(part, mine)}
+    return out
+
+
+def _for_algorithm(plain: Mapping[str, Any], text: str) -> Mapping[str, Any]:
+    """A recipe without the fields of its algorithm, where an override names another one."""
+    key, _, name = text.partition("=")
+    settings = plain.get("algorithm")
+    other = isinstance(settings, Mapping) and settings.get("name", DEFAULT_ALGORITHM) != name.strip()
+    return {**plain, "algorithm": {}} if key == "algorithm.name" and other else plain
+
+
 def override(text: str) -> dict[str, Any]:
     """`a.b=value` as nested mappings; the value is read as YAML.
 
@@ -193,12 +221,9 @@ def read_recipe(path: Path, overrides: Sequence[str] = ()) -> Recipe:
         raise RecipeError(f"{path} is no YAML: {error}") from error
     if not isinstance(plain, Mapping):
         raise RecipeError(f"{path}: a recipe is a mapping of keys, not {type(plain).__name__}")
-    for text in overrides:
-        plain = merge(plain, override(text))
-    if "algorithm" in plain and isinstance(plain["algorithm"], Mapping):
-        # `algorithm.clip=0.1` alone is about the default algorithm.
-        plain = merge({"algorithm": {"name": DEFAULT_ALGORITHM}}, plain)
-    recipe: Recipe = validate(Recipe, plain, "")
+    for text in sorted(overrides, key=lambda text: not text.startswith("algorithm.name=")):
+        plain = merge(_for_algorithm(plain, text), override(text))
+    recipe: Recipe = validate(Recipe, over_defaults(Recipe(), plain), "")
     recipe.made_algorithm()
     return recipe
 

@@ -1,15 +1,20 @@
 """Who stands on which weights: models as a recipe wants them, and what each role is trained by."""
 
 import copy
-from collections.abc import Sequence
+import hashlib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+
+import torch
+from torch import nn
 
 from harken.data.encoded import EncodedPrompts
 from harken.models.doctor import first_step
 from harken.models.encoders import are_frozen, freeze_encoders
 from harken.models.features import Features
 from harken.models.load import load_model, weights_dtype
-from harken.models.lora import AdapterConfig, add_adapter, free_name, train_adapter
+from harken.models.lora import AdapterConfig, add_adapter, drop_adapter, free_name, merge_adapter, training_only
 from harken.models.model import Model
 from harken.pipeline.settings import ModelConfig
 from harken.types import Prompt
@@ -31,14 +36,42 @@ def as_configured(model: Model, config: ModelConfig) -> Model:
     return model
 
 
-def in_training(model: Model, role: str, adapter: AdapterConfig | None, seed: int) -> Model:
-    """A model to train that begins as another and leaves it as it is: a copy, or a new adapter on its weights."""
+@contextmanager
+def in_training(model: Model, role: str, adapter: AdapterConfig | None, seed: int) -> Iterator[Model]:
+    """Within, a model to train that begins as another and leaves it as it is: a copy, or an adapter on its weights.
+
+    A model that speaks through an adapter already is copied with that added to its weights; a new adapter on it begins
+    as that one is.
+
+    Raises:
+        ValueError: if the new adapter has another form than the one that it should begin as.
+    """
     if adapter is None:
-        return copy.deepcopy(model)
-    name = free_name(model.trunk, role)
-    add_adapter(model.trunk, name, adapter, seed)
-    train_adapter(model.trunk, name)
-    return model.beside(name)
+        trained = copy.deepcopy(model)
+        merge_adapter(trained.trunk, trained.adapter)
+        trained.adapter = None
+    else:
+        name = free_name(model.trunk, role)
+        add_adapter(model.trunk, name, adapter, seed, begin=model.adapter)
+        trained = model.beside(name)
+    try:
+        with training_only(trained.trunk, trained.adapter):
+            yield trained
+    except BaseException:
+        if trained.adapter is not None:
+            drop_adapter(model.trunk, trained.adapter)
+        raise
+    finally:
+        trained.forget_prefix()
+
+
+def fingerprint(module: nn.Module | None) -> str:
+    """SHA-256 of all weights and buffers of a module; of nothing if there is none."""
+    out = hashlib.sha256()
+    for name, tensor in module.state_dict().items() if module is not None else ():
+        out.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+        out.update(tensor.detach().cpu().reshape(-1).contiguous().view(torch.uint8).numpy().data)
+    return out.hexdigest()
 
 
 def prepare(model: Model, prompts: Sequence[Prompt], encoded: EncodedPrompts) -> None:
@@ -47,7 +80,10 @@ def prepare(model: Model, prompts: Sequence[Prompt], encoded: EncodedPrompts) ->
     Raises:
         IntegrityError: if a medium does not change what the model says.
     """
-    first_step(model, encoded(list(prompts[:EXAMINED])))
+    if not are_frozen(model.trunk):
+        model.features = None
+    if prompts:
+        first_step(model, encoded(list(prompts[:EXAMINED])))
     if are_frozen(model.trunk) and model.features is None and Features.fits(model.trunk):
         model.features = Features(model.trunk, encoded.blobs.folder.parent / "features")
         model.features.fill(model.trunk, [p for prompt in prompts for p in encoded([prompt])], model.processor.pad_id)

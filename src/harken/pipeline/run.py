@@ -18,9 +18,10 @@ from typing import Any
 import torch
 
 from harken.data.blobs import Blobs
-from harken.pipeline.artefact import digest, files_of, is_current, mark, publish, read_marker, write_text
+from harken.pipeline.artefact import Contents, digest, files_of, is_current, mark, publish, read_marker, write_text
 from harken.pipeline.recipe import Recipe, resolved
 from harken.pipeline.world import World
+from harken.train.loop import Interrupted
 
 PACKAGES = ("harken", "torch", "transformers", "accelerate", "safetensors", "numpy", "SQLAlchemy")
 
@@ -57,6 +58,7 @@ class Stage:
         inputs: names of the stages whose outputs it reads.
         settings: the part of the recipe that it depends on, as plain data.
         work: does it, given the run and the stage's key.
+        reads: files and folders outside the run whose content it depends on.
         published: name at the top of the run by output, for the newest round's artefacts.
     """
 
@@ -67,6 +69,7 @@ class Stage:
     settings: Any
     work: Callable[["Run", str], None]
     published: Mapping[str, str] = field(default_factory=dict)
+    reads: tuple[Path, ...] = ()
 
 
 class Run:
@@ -93,6 +96,7 @@ class Run:
         self.progress = progress or Progress()
         self.stop = stop
         self._make_world = make_world
+        self._contents = Contents()
 
     @cached_property
     def blobs(self) -> Blobs:
@@ -169,8 +173,17 @@ class Run:
                 raise RunError(f"another process is at work in {self.folder}; wait for it, or stop it") from error
             yield
 
+    def end_if_asked(self, stage: str) -> None:
+        """For work that has no checkpoints of its own.
+
+        Raises:
+            Interrupted: if the run was asked to stop; the stage is done from its beginning next time.
+        """
+        if self.stop():
+            raise Interrupted(f"{stage} stopped, and begins again from its start")
+
     def key(self, stage: Stage) -> str:
-        """Hash of what a stage depends on: settings, seed, threads, and the files that its inputs left.
+        """Hash of what a stage depends on: settings, seed, threads, and what is in the files that it reads.
 
         Raises:
             InputMissing: if an input was never made.
@@ -184,7 +197,8 @@ class Run:
                     f"the verbs in order are sft, collect, reward, align, evaluate, report"
                 )
             inputs[name] = marker.files
-        return digest([stage.name, stage.settings, self.recipe.seed, self.recipe.threads, inputs])
+        outside = [self._contents.of(path) for path in stage.reads]
+        return digest([stage.name, stage.settings, self.recipe.seed, self.recipe.threads, inputs, outside])
 
     def execute(self, stages: Sequence[Stage]) -> None:
         """Run stages in order, each only if its artefact is missing, broken or stale."""

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from harken.data.bounds import at_least, share
 from harken.feedback.annotators.judge import JudgeConfig
 from harken.models.fusion.build import FamilyConfig
 from harken.models.generate import Decoding
@@ -45,6 +46,9 @@ class DataConfig:
     ask: int = 1200
     held_out: int = 400
     skip_bad: bool = False
+
+    def __post_init__(self) -> None:
+        at_least(self, "data", demonstrations=0, ask=1, held_out=1)
 
 
 @dataclass(frozen=True)
@@ -100,6 +104,10 @@ class CompletionsConfig:
     decoding: Decoding = field(default_factory=Decoding)
     held_out: float = 0.25
 
+    def __post_init__(self) -> None:
+        at_least(self, "completions", prompts=1, each=1)
+        share(self, "completions", "held_out")
+
 
 @dataclass(frozen=True)
 class FeedbackConfig:
@@ -124,6 +132,7 @@ class FeedbackConfig:
     judge: JudgeConfig | None = None
 
     def __post_init__(self) -> None:
+        at_least(self, "feedback", comparisons=0, rankings=0, ratings=0, edits=0, overlap=1)
         if self.annotator != "judge":
             return
         if self.judge is None:
@@ -175,6 +184,7 @@ class RewardConfig:
     adapter: AdapterConfig | None = None
 
     def __post_init__(self) -> None:
+        at_least(self, "reward", steps=0, batch=1, accumulate=1, shrink=0, uncertainty=0)
         known = (*LIKELIHOODS, "edit_span")
         for kind, weight in self.weights.items():
             if kind not in known or not (math.isfinite(weight) and weight >= 0):
@@ -222,3 +232,6 @@ class EvaluationConfig:
     resamples: int = 10_000
     examples: int = 10
     language: str = "en"
+
+    def __post_init__(self) -> None:
+        at_least(self, "evaluation", resamples=1, examples=0)

@@ -1,13 +1,18 @@
 """The order of the loop: which stages a recipe has, what each reads and leaves."""
 
+from pathlib import Path
 from typing import Any
 
+from harken.data.prompts import files_of
 from harken.pipeline.ask import completions_work, feedback_work
 from harken.pipeline.assess import evaluation_work
 from harken.pipeline.recipe import Recipe, preference_objectives, resolved
 from harken.pipeline.reporting import report_work
 from harken.pipeline.run import Stage
 from harken.pipeline.teach import Work, align_work, preferences_work, reward_work, sft
+
+DIGITS = ("mnist", "fsdd")
+"""The folders of `data.root` that `spoken_digits` reads."""
 
 
 class _Plan:
@@ -16,9 +21,11 @@ class _Plan:
     Args:
         recipe: the recipe.
         round_: which round, from 1.
+        sources: what prompts are made of, outside the run.
     """
 
-    def __init__(self, recipe: Recipe, round_: int):
+    def __init__(self, recipe: Recipe, round_: int, sources: tuple[Path, ...]):
+        self.sources = sources
         self.plain = resolved(recipe)
         self.round = round_
         self.here = f"rounds/{round_}"
@@ -39,7 +46,8 @@ class _Plan:
         shown = self.newest and output in {"reward", "aligned", "evaluation.json", "report.html"}
         published = {f"{self.here}/{output}": output} if shown else {}
         outputs = tuple(f"{self.here}/{made}" for made in (output, *more))
-        return Stage(f"{self.here}/{name}", verb, outputs, inputs, settings, work, published)
+        reads = self.sources if "data" in settings else ()
+        return Stage(f"{self.here}/{name}", verb, outputs, inputs, settings, work, published, reads)
 
     def ask(self) -> list[Stage]:
         """Completions and feedback."""
@@ -83,11 +91,22 @@ class _Plan:
         ]
 
 
+def sources_of(recipe: Recipe) -> tuple[Path, ...]:
+    """The files and folders of a user's own that prompts are made of: what is in them counts, not their names alone."""
+    data = recipe.data
+    named = [Path(name) for name in (data.prompts, data.test) if name is not None]
+    folders = [Path(data.root) / name for name in DIGITS] if data.root is not None else []
+    return (*folders, *(file for path in named if path.is_file() for file in files_of(path)))
+
+
 def stages(recipe: Recipe) -> list[Stage]:
     """All stages of a recipe, in order."""
     plain = resolved(recipe)
-    out = [Stage("sft", "sft", ("sft",), (), {name: plain[name] for name in ("data", "model", "sft")}, sft)]
+    settings = {name: plain[name] for name in ("data", "model", "sft")}
+    sources = sources_of(recipe)
+    begun = (Path(recipe.model.path),) if recipe.model.path is not None else ()
+    out = [Stage("sft", "sft", ("sft",), (), settings, sft, reads=(*sources, *begun))]
     for round_ in range(1, recipe.rounds + 1):
-        plan = _Plan(recipe, round_)
+        plan = _Plan(recipe, round_, sources)
         out += [*plan.ask(), *plan.teach(), *plan.assess()]
     return out

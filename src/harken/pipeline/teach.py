@@ -1,6 +1,7 @@
 """The stages that change weights: supervised training, the reward model, reinforcement or training on preferences."""
 
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from dataclasses import replace
 from typing import Any
 
@@ -62,33 +63,27 @@ def start_model(run: Run) -> Model:
 def sft(run: Run, key: str) -> None:
     """Supervised training on demonstrations; without any, the model as it is."""
     model, config, at = start_model(run), run.recipe.sft, workplace(run, "sft", key)
-    if run.world.demonstrations and at.folder is not None:
-        model = in_training(model, "policy", config.adapter, derive(at.seed, "adapter")) if config.adapter else model
-        encoded = EncodedPrompts(model.processor, run.blobs)
-        prepare(model, [prompt for prompt, _ in run.world.demonstrations], encoded)
-        held, learnt = held_out(run.world.demonstrations, lambda pair: pair[0].id, config.stopping, at.seed)
-        measure = None
-        if held:
-            unseen = Demonstrations(held, encoded, config.data, run.recipe.seed)
-            measure = held_out_likelihood(model, SFT(), unseen.batch_of, len(held), config.data.batch)
-        fit(
-            model,
-            Demonstrations(learnt, encoded, config.data, run.recipe.seed),
-            SFT(),
-            Fit(
-                at.folder,
-                "sft",
-                key,
-                run.recipe.seed,
-                config.optimizer,
-                run.metrics,
-                stopping=config.stopping,
-                measure=measure,
-                **at.options,
-            ),
-        )
+    if run.world.demonstrations:
+        seed = derive(at.seed, "adapter")
+        with in_training(model, "policy", config.adapter, seed) if config.adapter else nullcontext(model) as model:
+            _imitate(model, run, at)
     with fresh_folder(run.folder / "sft") as folder:
         model.save(folder)
+
+
+def _imitate(model: Model, run: Run, at: Workplace) -> None:
+    config, seed = run.recipe.sft, run.recipe.seed
+    encoded = EncodedPrompts(model.processor, run.blobs)
+    prepare(model, [prompt for prompt, _ in run.world.demonstrations], encoded)
+    held, learnt = held_out(run.world.demonstrations, lambda pair: pair[0].id, config.stopping, at.seed)
+    measure = None
+    if held:
+        unseen = Demonstrations(held, encoded, config.data, seed)
+        measure = held_out_likelihood(model, SFT(), unseen.batch_of, len(held), config.data.batch)
+    assert at.folder is not None, "a stage has its folder"
+    how = Fit(at.folder, "sft", at.key, seed, config.optimizer, run.metrics, **at.options)
+    source = Demonstrations(learnt, encoded, config.data, seed)
+    fit(model, source, SFT(), replace(how, stopping=config.stopping, measure=measure))
 
 
 def is_held_out(prompt_id: str, recipe: Recipe) -> bool:

@@ -16,13 +16,14 @@ from harken.data.prompts import load_prompts
 from harken.data.seeds import derive
 from harken.feedback.annotators.annotator import Annotator
 from harken.feedback.annotators.human import HumanAnnotator
-from harken.feedback.collect import collect
+from harken.feedback.collect import CollectReport, collect
 from harken.feedback.queue import plan_questions
 from harken.feedback.store import FeedbackStore
 from harken.models.load import Dtype, load_model, weights_dtype
 from harken.models.model import Model
+from harken.pipeline.artefact import digest
 from harken.pipeline.recipe import make_algorithm
-from harken.pipeline.roles import in_training, prepare
+from harken.pipeline.roles import fingerprint, in_training, prepare
 from harken.pipeline.settings import AlignConfig, CompletionsConfig, FeedbackConfig, RewardConfig
 from harken.reward.combining import Combining
 from harken.reward.mix import Mix
@@ -56,7 +57,7 @@ class Workplace:
         seed: of everything drawn.
         folder: for checkpoints and `metrics.jsonl`; a temporary one, gone afterwards, if none is given.
         stage: its name in `metrics.jsonl`.
-        key: hash of settings and inputs: a checkpoint of another key is not continued.
+        key: hash of settings and inputs: a checkpoint of another key is not continued; made of them if not said.
         log: the `metrics.jsonl`, if it is not the folder's own.
         options: further fields of `train.loop.Fit` (tracker, checkpoint_every, on_step, stop).
     """
@@ -161,7 +162,7 @@ def ask(
     questions: FeedbackConfig,
     seed: int,
     on_answer: Callable[[int, int], None] = lambda done, total: None,
-) -> None:
+) -> CollectReport:
     """Plan questions about a store's completions and put annotators' answers there; goes on where it stopped."""
     kinds = {
         "comparison": questions.comparisons,
@@ -178,7 +179,7 @@ def ask(
         done += 1
         on_answer(done, len(assignments))
 
-    collect(store, assignments, by_id, answered)
+    return collect(store, assignments, by_id, answered)
 
 
 def _fit(module: nn.Module, source: Source, objective: Objective, optimizer: OptimizerConfig, at: Workplace) -> None:
@@ -187,6 +188,13 @@ def _fit(module: nn.Module, source: Source, objective: Objective, optimizer: Opt
         folder.mkdir(parents=True, exist_ok=True)
         log = at.log or folder / "metrics.jsonl"
         fit(module, source, objective, Fit(folder, at.stage, at.key, at.seed, optimizer, log, **at.options))
+
+
+def _named(at: Workplace, what: object, *modules: nn.Module | None) -> Workplace:
+    """With a key of what is trained, on what and how, so that no other training's checkpoint is gone on with."""
+    if at.key or at.folder is None:
+        return at
+    return replace(at, key=digest([at.stage, at.seed, repr(what), *map(fingerprint, modules)]))
 
 
 def _measured(at: Workplace, stopping: StoppingConfig, measure: Callable[[], float] | None) -> Workplace:
@@ -215,33 +223,36 @@ def train_reward_model(
         ValueError: if nothing was said.
     """
     config, at = config or RewardConfig(), at or Workplace(stage="reward")
-    trunk = in_training(model, "reward", config.adapter, derive(at.seed, "adapter"))
-    trunk.drop_heads()
-    encoded = EncodedPrompts(trunk.processor, at.blobs)
-    prompts = {prompt.id: prompt for prompt in feedback.prompts}
-    completions = {completion.id: completion for completion in feedback.completions}
     answers = on_criterion(feedback.answers, config.criterion)
-    wording = Wording(sorted({answer.annotator for answer in answers}), scales_of(answers))
-    reward = RewardModel(trunk, wording, config.model, at.seed, Combining(config.combine, config.uncertainty))
-    prepare(trunk, feedback.prompts, encoded)
-    spans = config.weights.get("edit_span", 0.0) > 0
+    if not answers:
+        raise ValueError("there is no feedback to learn a reward model from; collect some first")
+    at = _named(at, (config, feedback), model)
+    with in_training(model, "reward", config.adapter, derive(at.seed, "adapter")) as trunk:
+        trunk.drop_heads()
+        encoded = EncodedPrompts(trunk.processor, at.blobs)
+        prompts = {prompt.id: prompt for prompt in feedback.prompts}
+        completions = {completion.id: completion for completion in feedback.completions}
+        wording = Wording(sorted({answer.annotator for answer in answers}), scales_of(answers))
+        reward = RewardModel(trunk, wording, config.model, at.seed, Combining(config.combine, config.uncertainty))
+        prepare(trunk, feedback.prompts, encoded)
+        spans = config.weights.get("edit_span", 0.0) > 0
 
-    def statements(answers: Sequence[Answer]) -> Statements:
-        words, members = reward.wording, config.model.heads
-        return Statements(answers, prompts, completions, encoded, words, config, at.seed, members, spans)
+        def statements(answers: Sequence[Answer]) -> Statements:
+            words, members = reward.wording, config.model.heads
+            return Statements(answers, prompts, completions, encoded, words, config, at.seed, members, spans)
 
-    if config.model.head == "linear":
-        fit_heads(reward, statements(answers), config.linear, config.weights)
-    else:
-        objective = FeedbackObjective(reward.wording, dict(config.weights), len(answers), config.shrink)
-        held, learnt = held_out(answers, lambda answer: answer.feedback.prompt_id, config.stopping, at.seed)
-        measure = None
-        if held:
-            measure = held_out_likelihood(reward, objective, statements(held).batch_of, len(held), config.batch)
-        _fit(reward, statements(learnt), objective, config.optimizer, _measured(at, config.stopping, measure))
-    shown = [c for c in feedback.completions if not c.policy.startswith("annotator:")]
-    shown.sort(key=lambda completion: completion.prompt_id)
-    reward.fix_scale(reward.score_completions(shown, prompts, encoded))
+        if config.model.head == "linear":
+            fit_heads(reward, statements(answers), config.linear, config.weights)
+        else:
+            objective = FeedbackObjective(reward.wording, dict(config.weights), len(answers), config.shrink)
+            held, learnt = held_out(answers, lambda answer: answer.feedback.prompt_id, config.stopping, at.seed)
+            measure = None
+            if held:
+                measure = held_out_likelihood(reward, objective, statements(held).batch_of, len(held), config.batch)
+            _fit(reward, statements(learnt), objective, config.optimizer, _measured(at, config.stopping, measure))
+        shown = [c for c in feedback.completions if not c.policy.startswith("annotator:")]
+        shown.sort(key=lambda completion: completion.prompt_id)
+        reward.fix_scale(reward.score_completions(shown, prompts, encoded))
     return reward.eval()
 
 
@@ -283,25 +294,28 @@ def fine_tune_with_rl(
     if rollout.mix.dense and (reward_model is None or "values" not in made.needs):
         raise ValueError("mix.dense gives a reward model's score token by token to a critic: use ppo or a2c, with one")
     asked = _prompts(prompts, at.blobs)
-    policy = in_training(model, "policy", config.adapter, derive(at.seed, "adapter"))
-    held = reference or _as_it_was(model, config)
-    if "values" in made.needs:
-        policy.add_heads("value", 1, derive(at.seed, "value head"))
-    policy.temperature = held.temperature = rollout.decoding.temperature
-    for module in (held, reward_model):
-        if module is not None:
-            module.eval()
-    scorer = Scorer(
-        rollout.mix, reward_model, EncodedPrompts(reward_model.model.processor, at.blobs) if reward_model else None
-    )
-    encoded = EncodedPrompts(policy.processor, at.blobs)
-    prepare(policy, asked, encoded)
-    held.features = policy.features if held.trunk is policy.trunk else held.features
-    unseen, practised = held_out(asked, lambda prompt: prompt.id, config.stopping, at.seed)
-    sampler = VLLMSampler(rollout.vllm, encoded, policy.suppressed) if rollout.vllm else None
-    source = Rollouts(policy, held, scorer, practised, encoded, made, rollout, at.seed, sampler)
-    measure = (lambda: source.held_out_reward(unseen)) if unseen else None
-    _fit(policy, source, made, config.optimizer, _measured(at, config.stopping, measure))
+    if not asked:
+        raise ValueError("there are no prompts to align on")
+    at = _named(at, (made, config, asked), model, reward_model, reference)
+    with in_training(model, "policy", config.adapter, derive(at.seed, "adapter")) as policy:
+        held = reference or _as_it_was(model, config)
+        if "values" in made.needs:
+            policy.add_heads("value", 1, derive(at.seed, "value head"))
+        policy.temperature = held.temperature = rollout.decoding.temperature
+        for module in (held, reward_model):
+            if module is not None:
+                module.eval()
+        scorer = Scorer(
+            rollout.mix, reward_model, EncodedPrompts(reward_model.model.processor, at.blobs) if reward_model else None
+        )
+        encoded = EncodedPrompts(policy.processor, at.blobs)
+        prepare(policy, asked, encoded)
+        held.features = policy.features if held.trunk is policy.trunk else held.features
+        unseen, practised = held_out(asked, lambda prompt: prompt.id, config.stopping, at.seed)
+        sampler = VLLMSampler(rollout.vllm, encoded, policy.suppressed) if rollout.vllm else None
+        source = Rollouts(policy, held, scorer, practised, encoded, made, rollout, at.seed, sampler)
+        measure = (lambda: source.held_out_reward(unseen)) if unseen else None
+        _fit(policy, source, made, config.optimizer, _measured(at, config.stopping, measure))
     return policy.eval()
 
 
@@ -342,27 +356,30 @@ def fine_tune_with_preferences(
         raise ValueError(f"{type(made).__name__} learns from rollouts and their rewards; call fine_tune_with_rl")
     prompts = {prompt.id: prompt for prompt in feedback.prompts}
     completions = {completion.id: completion for completion in feedback.completions}
-    policy = in_training(model, "policy", config.adapter, derive(at.seed, "adapter"))
-    held = (reference or _as_it_was(model, config)).eval() if made.reference else None
-    encoded = EncodedPrompts(policy.processor, at.blobs)
-    how = config.preferences
-    unseen, learnt = held_out(feedback.answers, lambda answer: answer.feedback.prompt_id, config.stopping, at.seed)
+    at = _named(at, (made, config, feedback), model, reference)
+    with in_training(model, "policy", config.adapter, derive(at.seed, "adapter")) as policy:
+        held = (reference or _as_it_was(model, config)).eval() if made.reference else None
+        encoded = EncodedPrompts(policy.processor, at.blobs)
+        how = config.preferences
+        unseen, learnt = held_out(feedback.answers, lambda answer: answer.feedback.prompt_id, config.stopping, at.seed)
 
-    def source_of(answers: Sequence[Answer]) -> Judgements | Preferences:
-        if made.learns == "judgements" and held is not None:
-            return Judgements(judgements_of(answers, completions), prompts, encoded, how, at.seed, policy, held)
-        return Preferences(pairs_of(answers, completions), prompts, encoded, how, at.seed, held)
+        def source_of(answers: Sequence[Answer]) -> Judgements | Preferences:
+            if made.learns == "judgements" and held is not None:
+                return Judgements(judgements_of(answers, completions), prompts, encoded, how, at.seed, policy, held)
+            return Preferences(pairs_of(answers, completions), prompts, encoded, how, at.seed, held)
 
-    prepare(policy, [prompts[name] for name in dict.fromkeys(a.feedback.prompt_id for a in feedback.answers)], encoded)
-    if held is not None:
-        held.temperature = policy.temperature
-        held.features = policy.features if held.trunk is policy.trunk else held.features
-    measure = None
-    if unseen:
-        try:
-            apart = source_of(unseen)
-        except ValueError as e:
-            raise ValueError(f"the answers held out to measure on (stopping.share) are too few: {e}") from None
-        measure = held_out_likelihood(policy, made, apart.batch_of, len(apart), how.batch)
-    _fit(policy, source_of(learnt), made, config.optimizer, _measured(at, config.stopping, measure))
+        prepare(
+            policy, [prompts[name] for name in dict.fromkeys(a.feedback.prompt_id for a in feedback.answers)], encoded
+        )
+        if held is not None:
+            held.temperature = policy.temperature
+            held.features = policy.features if held.trunk is policy.trunk else held.features
+        measure = None
+        if unseen:
+            try:
+                apart = source_of(unseen)
+            except ValueError as e:
+                raise ValueError(f"the answers held out to measure on (stopping.share) are too few: {e}") from None
+            measure = held_out_likelihood(policy, made, apart.batch_of, len(apart), how.batch)
+        _fit(policy, source_of(learnt), made, config.optimizer, _measured(at, config.stopping, measure))
     return policy.eval()

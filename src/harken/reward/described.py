@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from jaxtyping import Float
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import Tensor
 
 from harken.data.blobs import Blobs
@@ -16,9 +16,11 @@ from harken.data.descriptors.picture import describe_picture
 from harken.data.descriptors.speech import RATE, describe_speech
 from harken.data.descriptors.words import describe_words
 from harken.data.media import audio, image
+from harken.data.tensors import read_tensors
 from harken.reward.combining import Combining
 from harken.reward.lift import Lift
 from harken.reward.linear import LinearConfig, Lines, fit_lines
+from harken.reward.scale import scale_of
 from harken.reward.statements import labels_of, on_criterion, scales_of, statements_of
 from harken.reward.wording import Wording
 from harken.types import Answer, Audio, Completion, Image, Prompt, Text
@@ -192,7 +194,7 @@ def load_described_reward(folder: Path) -> DescribedReward:
     if not (folder / CONFIG).exists():
         raise FileNotFoundError(f"{folder} holds no described reward ({CONFIG} is missing)")
     made = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
-    tensors = load_file(folder / LINES)
+    tensors = read_tensors(folder / LINES)
     wording = Wording(made["annotators"], made["scales"])
     lifted = {k.removeprefix("lift."): tensors.pop(k) for k in sorted(tensors) if k.startswith("lift.")}
     kept = {name: tensors.pop(name) for name in ("mean", "scale", "weight")}
@@ -235,6 +237,5 @@ def train_described_reward(
     place = {group: n for n, group in enumerate(sorted(set(groups)))}
     features = describer(asked, [every[name] for name in names])
     lines = fit_lines(features, said, wording, config.linear, [place[group] for group in groups], config.weights)
-    scores = lines(features)
-    spread = max(float(scores.mean(1).std()), 1e-6)
-    return DescribedReward(lines, wording, config.combining, describer.chosen, describer.words, scores.mean(0), spread)
+    centre, spread = scale_of(lines(features))
+    return DescribedReward(lines, wording, config.combining, describer.chosen, describer.words, centre, spread)

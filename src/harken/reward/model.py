@@ -8,16 +8,19 @@ from typing import Literal
 
 import torch
 from jaxtyping import Float
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from harken.data.batch import Batch, EncodedPrompt, Outputs, collate
+from harken.data.bounds import at_least
 from harken.data.encoded import EncodedPrompts
 from harken.data.seeds import derive
+from harken.data.tensors import read_tensors
 from harken.models.load import load_model
 from harken.models.lora import free_name, load_adapter, save_adapter, weights_hash
 from harken.models.model import Model
 from harken.reward.combining import Combining
+from harken.reward.scale import scale_of
 from harken.reward.wording import Wording
 from harken.types import Completion, Prompt
 
@@ -39,6 +42,10 @@ class RewardModelConfig:
     """
 
     heads: int = 4
+
+    def __post_init__(self) -> None:
+        at_least(self, "reward.model", heads=1, prior=0)
+
     prior: float = 0.0
     head: Literal["hidden", "linear"] = "hidden"
 
@@ -154,8 +161,9 @@ class RewardModel(nn.Module):
 
     def fix_scale(self, scores: Float[Tensor, "N K"]) -> None:
         """Make the scores of these completions (made while the scale was 0 and 1) have mean 0 and spread 1."""
-        self.centre.copy_(scores.mean(0))
-        self.spread.copy_(scores.mean(1).std().clamp(min=1e-6))
+        centre, spread = scale_of(scores)
+        self.centre.copy_(centre)
+        self.spread.fill_(spread)
 
     def combine(self, scores: Float[Tensor, "*B K"]) -> Float[Tensor, "*B"]:
         """One reward a completion, by `combining`."""
@@ -208,7 +216,7 @@ def load_reward_model(folder: Path, beside: Model | None = None, dtype: torch.dt
     else:
         model = load_model(folder, dtype)
     reward = RewardModel(model, wording, RewardModelConfig(**made), combining=combining)
-    tensors = load_file(folder / PARAMETERS)
+    tensors = read_tensors(folder / PARAMETERS)
     reward.centre.copy_(tensors.pop("centre"))
     reward.spread.copy_(tensors.pop("spread"))
     reward.wording.load_state_dict({k.removeprefix("wording."): v for k, v in tensors.items()})

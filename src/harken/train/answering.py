@@ -46,7 +46,7 @@ def sample_completions(
         prompts: what is asked.
         encoded: prompts as the policy reads them.
         how: how many, and how.
-        on_batch: called with the number of prompts done.
+        on_batch: called with the number of prompts done; it may raise to end it there.
     """
     policy.eval()
     processor = encoded.processor
@@ -59,8 +59,9 @@ def sample_completions(
         asked = collate_prompts(encoded(part), processor.pad_id).to(device)
         sampled = generate(policy, asked, rows.to(device), how.decoding, generator)
         for n, (row, ids) in enumerate(zip(rows.tolist(), sampled.ids, strict=True)):
-            identity = f"{derive(how.seed, how.policy, part[row].id, n % how.each):016x}"
-            text = processor.decode(ids)
-            out.append(Completion(identity, part[row].id, text, how.policy, bool(sampled.finished[n])))
+            text, ended = processor.decode(ids), bool(sampled.finished[n])
+            # By what was written too: weights may change, and an answer that people judged stays the one they saw.
+            identity = f"{derive(how.seed, how.policy, part[row].id, n % how.each, text, int(ended)):016x}"
+            out.append(Completion(identity, part[row].id, text, how.policy, ended))
         on_batch(min(start + how.batch, len(prompts)))
     return out

@@ -5,10 +5,11 @@ import shutil
 from pathlib import Path
 
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import Tensor
 
 from harken.data.batch import Batch, Completions, Prompts
+from harken.data.tensors import read_tensors
 
 TENSORS, NOTES = "batch.safetensors", "batch.json"
 MAPPINGS = ("per_token", "media", "placeholders", "media_rows")
@@ -47,7 +48,7 @@ def load(folder: Path) -> tuple[Batch, str]:
     """
     if not (folder / TENSORS).exists():
         raise FileNotFoundError(f"{folder} holds no batch ({TENSORS} is missing)")
-    tensors, notes = load_file(folder / TENSORS), json.loads((folder / NOTES).read_text())
+    tensors, notes = read_tensors(folder / TENSORS), json.loads((folder / NOTES).read_text())
 
     def of(name: str) -> dict[str, Tensor]:
         return {key.split("/", 1)[1]: tensor for key, tensor in tensors.items() if key.startswith(f"{name}/")}

@@ -131,6 +131,24 @@ def whole(checkpoint: Path) -> str | None:
     return None
 
 
+def of_step(folder: Path, step: int) -> Path:
+    """The checkpoint of one step.
+
+    Raises:
+        OSError: if it is broken or gone.
+    """
+    found = folder / f"step-{step:08d}"
+    wrong = whole(found)
+    if wrong is not None:
+        raise OSError(f"{found} is broken ({wrong}); remove {folder.parent} to train this stage again")
+    return found
+
+
+def forget(folder: Path) -> None:
+    """Remove all checkpoints of a folder: those of another training."""
+    shutil.rmtree(folder, ignore_errors=True)
+
+
 def latest(folder: Path) -> Path | None:
     """The newest whole checkpoint in a folder, or None; broken ones are named in a warning and passed over."""
     for found in sorted(folder.glob("step-*"), reverse=True) if folder.exists() else []:
@@ -144,4 +162,10 @@ def latest(folder: Path) -> Path | None:
 def read(checkpoint: Path) -> tuple[dict[str, dict[str, Tensor]], State]:
     """What `write` wrote."""
     tensors = {path.stem: load_file(path) for path in sorted(checkpoint.glob("*.safetensors"))}
-    return tensors, json.loads((checkpoint / "state.json").read_text())
+    return tensors, state_of(checkpoint)
+
+
+def state_of(checkpoint: Path) -> State:
+    """The JSON of a checkpoint, without its tensors."""
+    state: State = json.loads((checkpoint / "state.json").read_text())
+    return state

@@ -14,21 +14,23 @@ from harken.train import bad_batch
 
 @dataclass
 class Figures:
-    """A step's figures, each batch's by its weight."""
+    """A step's figures: means over the batches that have them, each by its weight."""
 
     total: float = 0.0
-    sums: dict[str, float] | None = None
+    sums: dict[str, float] = field(default_factory=dict)
+    weights: dict[str, float] = field(default_factory=dict)
 
     def add(self, loss: Loss, seen: dict[str, float]) -> None:
         """Count one batch."""
-        sums = self.sums = self.sums or {}
         self.total += loss.weight
         for name, value in {"loss": loss.value.item(), **loss.metrics, **seen}.items():
-            sums[name] = sums.get(name, 0.0) + value * loss.weight
+            weight = loss.metric_weights.get(name, loss.weight)
+            self.sums[name] = self.sums.get(name, 0.0) + value * weight
+            self.weights[name] = self.weights.get(name, 0.0) + weight
 
     def means(self) -> dict[str, float]:
         """The figures of the step; 0 where no batch counted."""
-        return {name: value / self.total if self.total else 0.0 for name, value in (self.sums or {}).items()}
+        return {name: value / self.weights[name] if self.weights[name] else 0.0 for name, value in self.sums.items()}
 
 
 class BadNumber(FloatingPointError):
@@ -121,6 +123,5 @@ class Step:
         assert value is not None, "a step has at least one batch"
         total, means = figures.total or 1.0, figures.means()
         self._seen = means if self._seen is None else self._seen
-        return Loss(
-            value / total, self._seen | means, figures.total, None if constraint is None else constraint / total
-        )
+        held = None if constraint is None else constraint / total
+        return Loss(value / total, self._seen | means, figures.total, constraint=held)

@@ -1,5 +1,8 @@
 """An exponential moving average of the weights (Polyak and Juditsky 1992, SIAM J. Control 30), in single precision."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import torch
 from torch import Tensor, nn
 
@@ -29,6 +32,19 @@ class WeightAverage:
         for name, parameter in module.named_parameters():
             if name in self.average:
                 parameter.copy_(self.average[name].to(parameter.dtype))
+
+    @contextmanager
+    def within(self, module: nn.Module) -> Iterator[None]:
+        """Within, the average is the weights; afterwards these are as they were, to the bit."""
+        before = {name: p.detach().clone() for name, p in module.named_parameters() if name in self.average}
+        self.put_into(module)
+        try:
+            yield
+        finally:
+            with torch.no_grad():
+                for name, parameter in module.named_parameters():
+                    if name in before:
+                        parameter.copy_(before[name])
 
     def state(self) -> dict[str, Tensor]:
         """What a checkpoint keeps."""

@@ -6,6 +6,7 @@ randomness is derived from (seed, step), so that a checkpoint needs no generator
 
 import math
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
@@ -16,6 +17,7 @@ from torch import Tensor, nn
 
 from harken.algorithms.objective import Loss, Objective, OwnStep
 from harken.data.batch import Batch, Outputs
+from harken.data.bounds import at_least
 from harken.data.seeds import derive
 from harken.train import checkpoint
 from harken.train.descent import Step
@@ -25,7 +27,7 @@ from harken.train.optimizers import OptimizerConfig, build_optimizers, rate_fact
 from harken.train.stopping import StoppingConfig, Watch
 from harken.types import JSON
 
-SAMPLES = "samples.jsonl"
+SAMPLES, CHECKPOINTS, BEST = "samples.jsonl", "checkpoints", "best"
 
 
 class Interrupted(Exception):
@@ -97,6 +99,9 @@ class Fit:
     stop: Callable[[], bool] = lambda: False
     stopping: StoppingConfig = field(default_factory=StoppingConfig)
     measure: Callable[[], float] | None = None
+
+    def __post_init__(self) -> None:
+        at_least(self, "training", checkpoint_every=1)
 
 
 def fit(module: nn.Module, source: Source, objective: Objective, how: Fit) -> None:
@@ -211,13 +216,15 @@ class _Training:
         """Measure what is held out, if it is time; the best weights are kept."""
         if not self.watch.due(done, self.source.steps):
             return {}
-        self.module.eval()
-        with torch.no_grad():
-            figure, best = self.watch.look(done)
-        self.module.train()
-        if best and self.how.stopping.keep_best:
-            tensors = {"model": trained_tensors(self.module)}
-            checkpoint.write(self.how.folder / "best", done, tensors, {"key": self.how.key}, keep=1)
+        # What training would leave is what is measured and kept: the average, where there is one.
+        with self.average.within(self.module) if self.average else nullcontext():
+            self.module.eval()
+            with torch.no_grad():
+                figure, best = self.watch.look(done)
+            self.module.train()
+            if best and self.how.stopping.keep_best:
+                tensors = {"model": trained_tensors(self.module)}
+                checkpoint.write(self.how.folder / BEST, done, tensors, {"key": self.how.key}, keep=1)
         return {"measure": figure}
 
     def checkpoint(self, done: int) -> None:
@@ -229,20 +236,20 @@ class _Training:
         if self.average is not None:
             tensors["average"] = self.average.state()
         state = {"key": self.how.key, "source": source_state, "watch": self.watch.state()}
-        checkpoint.write(self.how.folder / "checkpoints", done, tensors, state)
+        checkpoint.write(self.how.folder / CHECKPOINTS, done, tensors, state)
 
     def restore(self) -> int:
-        """Go on from the newest whole checkpoint of this key.
+        """Go on from the newest whole checkpoint of this key; what another training left is removed.
 
         Returns:
             how many steps are done.
         """
-        found = checkpoint.latest(self.how.folder / "checkpoints")
-        if found is None:
+        found = checkpoint.latest(self.how.folder / CHECKPOINTS)
+        if found is None or checkpoint.state_of(found)["key"] != self.how.key:
+            for left in (CHECKPOINTS, BEST):
+                checkpoint.forget(self.how.folder / left)
             return 0
         tensors, state = checkpoint.read(found)
-        if state["key"] != self.how.key:
-            return 0
         self.module.load_state_dict(tensors["model"], strict=False)
         for i, optimizer in enumerate(self.optimizers):
             checkpoint.restore_optimizer(optimizer, tensors[f"optimizer{i}"])
@@ -258,8 +265,8 @@ class _Training:
             self.accelerator.end_training()
         if self.average is not None:
             self.average.put_into(self.module)
-        best = checkpoint.latest(self.how.folder / "best") if self.watch.best is not None else None
-        if best is not None and self.how.stopping.keep_best:
+        if self.watch.best is not None and self.how.stopping.keep_best:
+            best = checkpoint.of_step(self.how.folder / BEST, self.watch.best_step)
             self.module.load_state_dict(checkpoint.read(best)[0]["model"], strict=False)
         self.module.eval()
 

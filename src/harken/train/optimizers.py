@@ -7,6 +7,8 @@ from typing import Literal
 import torch
 from torch import nn
 
+from harken.data.bounds import at_least, share
+
 
 @dataclass(frozen=True)
 class OptimizerConfig:
@@ -33,6 +35,8 @@ class OptimizerConfig:
     ema: float = 0.0
 
     def __post_init__(self) -> None:
+        at_least(self, "optimizer", rate=0, muon_rate=0, weight_decay=0, warmup=0, max_norm=0)
+        share(self, "optimizer", "beta2")
         if not 0 <= self.ema < 1:
             raise ValueError(f"optimizer.ema is a decay from 0 to below 1, not {self.ema}")
 

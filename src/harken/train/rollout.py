@@ -8,6 +8,7 @@ from torch import Tensor
 
 from harken.algorithms.objective import OwnStep, RLAlgorithm, Rollout
 from harken.data.batch import Batch, Outputs, collate, pad_right
+from harken.data.bounds import at_least
 from harken.data.encoded import EncodedPrompts
 from harken.data.seeds import derive
 from harken.models.generate import Decoding
@@ -48,6 +49,13 @@ class RolloutConfig:
     accumulate: int = 1
     max_logprob_difference: float = 0.05
     vllm: VLLMConfig | None = None
+
+    def __post_init__(self) -> None:
+        at_least(self, "rollout", iterations=0, prompts=1, minibatches=1, accumulate=1, max_logprob_difference=0)
+        if self.minibatches > self.prompts:
+            raise ValueError(
+                f"rollout.minibatches are parts of the {self.prompts} prompts of a rollout, not {self.minibatches}"
+            )
 
 
 @dataclass(frozen=True)
@@ -93,6 +101,11 @@ class Rollouts:
     def __post_init__(self) -> None:
         if not self.prompts:
             raise ValueError("there are no prompts to align on")
+        if len(self.prompts) < self.config.minibatches:
+            raise ValueError(
+                f"{len(self.prompts)} prompts cannot be learnt from in {self.config.minibatches} parts: lower "
+                "align.rollout.minibatches, or give more prompts"
+            )
         self.kl_coefficient = self.algorithm.kl.initial
         self._pending: dict[str, Tensor] = {}
         self._figures: dict[str, float] = {}
@@ -142,7 +155,8 @@ class Rollouts:
         prompts = [self.prompts[i] for i in indices]
         rows = torch.arange(len(prompts)).repeat_interleave(algorithm.group)
         progress = iteration / max(1, config.iterations - 1)
-        answers = self._answer(prompts, rows, derive(self.seed, "rollout", iteration), f"rollout {iteration}", progress)
+        seed = derive(self.seed, "rollout", iteration)
+        answers = self._answer(self._sampler, prompts, rows, seed, f"rollout {iteration}", progress)
         rollout = Rollout(
             prompt=rows,
             mask=answers.mask,
@@ -172,12 +186,14 @@ class Rollouts:
         }
 
     @torch.no_grad()
-    def _answer(self, prompts: Sequence[Prompt], rows: Tensor, seed: int, name: str, progress: float) -> _Answers:
+    def _answer(
+        self, sampler: Sampler, prompts: Sequence[Prompt], rows: Tensor, seed: int, name: str, progress: float
+    ) -> _Answers:
         """Have the policy answer, and ask all who have a say in what the answers are worth."""
         algorithm, processor = self.algorithm, self.encoded.processor
         self.policy.eval()
-        self._sampler.refresh(self.policy)
-        sampled = self._sampler.sample(prompts, rows, self.config.decoding, seed)
+        sampler.refresh(self.policy)
+        sampled = sampler.sample(prompts, rows, self.config.decoding, seed)
         completions = [
             Completion(f"{seed:016x}.{n}", prompts[row].id, processor.decode(ids), "policy", bool(done))
             for n, (row, ids, done) in enumerate(zip(rows.tolist(), sampled.ids, sampled.finished, strict=True))
@@ -208,7 +224,9 @@ class Rollouts:
         for start in range(0, len(prompts), size):
             part = prompts[start : start + size]
             seed = derive(self.seed, "held out", start)
-            total += float(self._answer(part, torch.arange(len(part)), seed, "held-out prompts", 1.0).mixed.total.sum())
+            sampler = self.sampler or LocalSampler(self.policy, self.encoded)
+            found = self._answer(sampler, part, torch.arange(len(part)), seed, "held-out prompts", 1.0)
+            total += float(found.mixed.total.sum())
         return total / len(prompts)
 
     def _reference_logprobs(self, batch: Batch) -> Tensor:
@@ -218,9 +236,11 @@ class Rollouts:
 
     @property
     def _sampler(self) -> Sampler:
-        # A method with its own step differentiates twice, which kernels of the sampler's pass may not allow.
+        # Kept where the first update reads it: all prompts at once, from the shared prefix. A method with its own step
+        # differentiates twice, which kernels of the sampler's pass may not allow.
         whole = self.config.minibatches == self.config.accumulate == 1 and not isinstance(self.algorithm, OwnStep)
-        return self.sampler or LocalSampler(self.policy, self.encoded, keep_prefix=whole)
+        shared = self.policy.layout == "shared" and self.algorithm.group > 1
+        return self.sampler or LocalSampler(self.policy, self.encoded, keep_prefix=whole and shared)
 
     @property
     def _holds(self) -> bool:

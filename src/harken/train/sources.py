@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from harken.data.batch import Batch, Outputs, collate
+from harken.data.bounds import at_least
 from harken.data.encoded import EncodedPrompts
 from harken.data.seeds import derive
 from harken.types import JSON, Completion, Prompt
@@ -73,6 +74,9 @@ class DemonstrationsConfig:
     steps: int = 400
     batch: int = 32
     accumulate: int = 1
+
+    def __post_init__(self) -> None:
+        at_least(self, "sft.data", steps=0, batch=1, accumulate=1)
 
 
 class Demonstrations(Stateless):

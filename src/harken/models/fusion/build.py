@@ -7,6 +7,7 @@ import torch
 from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import PreTrainedTokenizerFast, Qwen3Config
 
+from harken.data.bounds import at_least
 from harken.models.fusion.config import AudioEncoderConfig, FusionConfig, ImageEncoderConfig
 from harken.models.fusion.model import FusionForConditionalGeneration
 from harken.models.fusion.processor import (
@@ -41,6 +42,11 @@ class TextConfig:
     intermediate: int = 256
     vocabulary: int = 600
     max_tokens: int = 1024
+
+    def __post_init__(self) -> None:
+        at_least(self, "text", hidden=1, layers=1, heads=1, intermediate=1, vocabulary=1, max_tokens=1)
+        if self.hidden % self.heads or self.hidden // self.heads % 2:
+            raise ValueError(f"text.hidden must be an even multiple of text.heads, not {self.hidden} and {self.heads}")
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,8 @@ from typing import Any
 
 from transformers import CONFIG_MAPPING, PreTrainedConfig
 
+from harken.data.bounds import at_least
+
 
 @dataclass(frozen=True)
 class ImageEncoderConfig:
@@ -34,6 +36,11 @@ class ImageEncoderConfig:
     heads: int = 4
     pixel_mean: float = 0.2
     pixel_std: float = 0.35
+
+    def __post_init__(self) -> None:
+        at_least(self, "image", height=1, width=1, patch_height=1, patch_width=1, hidden=1, layers=0, heads=1)
+        if self.hidden % self.heads:
+            raise ValueError(f"image.hidden must be a multiple of image.heads, not {self.hidden} and {self.heads}")
 
     @property
     def tokens(self) -> int:
@@ -74,6 +81,11 @@ class AudioEncoderConfig:
     layers: int = 1
     heads: int = 4
     max_seconds: float = 30.0
+
+    def __post_init__(self) -> None:
+        at_least(self, "audio", rate=1000, mels=1, hidden=1, layers=0, heads=1, max_seconds=0.01)
+        if self.hidden % self.heads:
+            raise ValueError(f"audio.hidden must be a multiple of audio.heads, not {self.hidden} and {self.heads}")
 
     @property
     def hop(self) -> int:
