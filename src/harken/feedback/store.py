@@ -1,9 +1,7 @@
 """The feedback store: append-only, one transaction an answer, an idempotency key for each."""
 
 import json
-import math
 from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -12,18 +10,18 @@ from sqlalchemy import Connection, func, insert, select
 from sqlalchemy.exc import IntegrityError
 
 from harken.feedback.database import StoreError, database_url, open_database
-from harken.feedback.kinds.edit import revision
-from harken.feedback.records import (
-    check,
-    feedback_from_json,
-    feedback_to_json,
-    kind_of,
-    named_completions,
-    prompt_from_json,
-    prompt_to_json,
+from harken.feedback.intake import (
+    Intake,
+    answer_record,
+    completion_row,
+    read_answer,
+    read_completions,
+    refuse_half_characters,
+    refuse_unkeepable,
 )
+from harken.feedback.records import prompt_from_json, prompt_to_json
 from harken.feedback.schema import annotators, answers, completions, metadata, prompts
-from harken.types import Answer, Completion, Edit, Prompt
+from harken.types import Answer, Completion, Prompt
 
 
 class FeedbackStore:
@@ -61,7 +59,7 @@ class FeedbackStore:
         """
         rows = [{"id": prompt.id, "content": prompt_to_json(prompt)} for prompt in given]
         for row in rows:
-            _refuse_half_characters(row, f"prompt {row['id']!r}")
+            refuse_half_characters(row, f"prompt {row['id']!r}")
         with self._writer.begin() as connection:
             found = {row.id: row.content for row in connection.execute(select(prompts.c.id, prompts.c.content))}
             _add_new(connection, prompts, rows, {name: {"id": name, "content": c} for name, c in found.items()})
@@ -72,9 +70,9 @@ class FeedbackStore:
         Raises:
             StoreError: if an id is taken by another completion, or its prompt is not in the store.
         """
-        rows = [_completion_row(completion) for completion in given]
+        rows = [completion_row(completion) for completion in given]
         for row in rows:
-            _refuse_half_characters(row, f"completion {row['id']!r}")
+            refuse_half_characters(row, f"completion {row['id']!r}")
         with self._writer.begin() as connection:
             asked = set(connection.scalars(select(prompts.c.id)))
             for row in rows:
@@ -82,7 +80,7 @@ class FeedbackStore:
                     raise StoreError(
                         f"completion {row['id']!r}: add its prompt {row['prompt_id']!r} to the store first"
                     )
-            found = {c.id: _completion_row(c) for c in _completions(connection, select(completions))}
+            found = {c.id: completion_row(c) for c in read_completions(connection, select(completions))}
             _add_new(connection, completions, rows, found)
 
     def add(self, answer: Answer) -> Answer:
@@ -95,27 +93,32 @@ class FeedbackStore:
             ValueError: if the statement makes no sense, the annotator's kind is another than before, or it amends what
                 is not there.
         """
-        _refuse_unkeepable(answer)
-        try:
-            return self._add(answer)
-        except IntegrityError:
-            # Another writer was first with this key, annotator or revision: what it wrote now decides.
-            return self._add(answer)
+        return self.add_answers([answer])[0]
 
-    def _add(self, answer: Answer) -> Answer:
+    def add_answers(self, given: Iterable[Answer]) -> list[Answer]:
+        """Check answers and keep them, all in one transaction: as `add` of each in turn, but all of them or none.
+
+        Returns:
+            for each the answer that the store holds under its key: it, or the one that came first.
+
+        Raises:
+            ValueError: as `add`, for the first that cannot be kept; then none of them is.
+        """
+        several = list(given)
+        for answer in several:
+            refuse_unkeepable(answer)
+        try:
+            return self._add_answers(several)
+        except IntegrityError:
+            # Another writer was first with a key, annotator or revision: what it wrote now decides.
+            return self._add_answers(several)
+
+    def _add_answers(self, given: list[Answer]) -> list[Answer]:
         with self._writer.begin() as connection:
-            held = _held(connection, answer.key)
-            if held is not None:
-                return held
-            said = answer.feedback
-            named = completions.c.id.in_(named_completions(said))
-            check(said, {c.id: c for c in _completions(connection, select(completions).where(named))})
-            _take_annotator(connection, answer)
-            _check_amends(connection, answer)
-            if isinstance(said, Edit):
-                _take_revision(connection, revision(said, answer.annotator))
-            connection.execute(insert(answers), _answer_row(answer))
-        return answer
+            intake = Intake(connection, given)
+            kept = [intake.take(answer) for answer in given]
+            intake.write()
+        return kept
 
     def answers(self, kind: str | None = None, annotator: str | None = None, amended: bool = False) -> list[Answer]:
         """Answers in the order that they came.
@@ -131,7 +134,7 @@ class FeedbackStore:
         if annotator is not None:
             query = query.where(answers.c.annotator == annotator)
         with self._engine.connect() as connection:
-            found = [_answer(row) for row in connection.execute(query)]
+            found = [read_answer(row) for row in connection.execute(query)]
             if not amended:
                 replaced = set(connection.scalars(select(answers.c.amends).where(answers.c.amends.is_not(None))))
                 found = [answer for answer in found if answer.key not in replaced]
@@ -148,12 +151,12 @@ class FeedbackStore:
         if prompt_id is not None:
             query = query.where(completions.c.prompt_id == prompt_id)
         with self._engine.connect() as connection:
-            return _completions(connection, query)
+            return read_completions(connection, query)
 
     def has(self, key: str) -> bool:
         """Whether an answer of this key is there."""
         with self._engine.connect() as connection:
-            return _held(connection, key) is not None
+            return connection.scalar(select(answers.c.seq).where(answers.c.key == key)) is not None
 
     def keys(self) -> set[str]:
         """The keys of all answers."""
@@ -172,77 +175,8 @@ class FeedbackStore:
         temporary = path.with_name(path.name + ".writing")
         with temporary.open("w", encoding="utf-8") as out:
             for answer in self.answers(amended=True):
-                out.write(json.dumps(_record(answer), ensure_ascii=False) + "\n")
+                out.write(json.dumps(answer_record(answer), ensure_ascii=False) + "\n")
         temporary.replace(path)
-
-
-def _record(answer: Answer) -> dict[str, Any]:
-    return {
-        "key": answer.key,
-        "annotator": answer.annotator,
-        "annotator_kind": answer.annotator_kind,
-        "kind": kind_of(answer.feedback),
-        "said": feedback_to_json(answer.feedback),
-        "seconds": answer.seconds,
-        "amends": answer.amends,
-        "count": answer.count,
-    }
-
-
-def _refuse_unkeepable(answer: Answer) -> None:
-    if not answer.key or not answer.annotator:
-        raise StoreError(f"answer {answer.key!r} of {answer.annotator!r}: an answer needs a key and an annotator")
-    if answer.count < 1:
-        raise StoreError(f"answer {answer.key!r}: {answer.count} people said it; an answer is said by at least one")
-    if answer.seconds is not None and not (math.isfinite(answer.seconds) and answer.seconds >= 0):
-        raise StoreError(f"answer {answer.key!r}: it took {answer.seconds} seconds; give a time, or None if unknown")
-    _refuse_half_characters(_record(answer), f"answer {answer.key!r}")
-
-
-def _refuse_half_characters(row: Mapping[str, Any], what: str) -> None:
-    try:
-        json.dumps(row, ensure_ascii=False).encode()
-    except UnicodeEncodeError as error:
-        raise StoreError(
-            f"{what} has half a character (a lone surrogate), which cannot be kept; read the text with errors='replace'"
-        ) from error
-
-
-def _take_annotator(connection: Connection, answer: Answer) -> None:
-    kind = connection.scalar(select(annotators.c.kind).where(annotators.c.id == answer.annotator))
-    if kind is None:
-        connection.execute(insert(annotators), {"id": answer.annotator, "kind": answer.annotator_kind})
-    elif kind != answer.annotator_kind:
-        raise StoreError(
-            f"annotator {answer.annotator!r} is {kind} in this store and cannot answer as {answer.annotator_kind}; "
-            "give the other one another name"
-        )
-
-
-def _check_amends(connection: Connection, answer: Answer) -> None:
-    if answer.amends is None:
-        return
-    earlier = _held(connection, answer.amends)
-    if earlier is None:
-        raise StoreError(f"answer {answer.key!r} amends {answer.amends!r}, and there is no such answer")
-    if earlier.annotator != answer.annotator:
-        raise StoreError(
-            f"answer {answer.key!r} of {answer.annotator!r} amends {answer.amends!r} of {earlier.annotator!r}; "
-            "annotators amend their own answers only"
-        )
-    later = connection.scalar(select(answers.c.key).where(answers.c.amends == answer.amends))
-    if later is not None:
-        raise StoreError(
-            f"answer {answer.key!r} amends {answer.amends!r}, which {later!r} replaced; amend {later!r} instead"
-        )
-
-
-def _take_revision(connection: Connection, better: Completion) -> None:
-    there = _completions(connection, select(completions).where(completions.c.id == better.id))
-    if not there:
-        connection.execute(insert(completions), _completion_row(better))
-    elif there != [better]:
-        raise StoreError(f"completions: the id {better.id!r} of a revision is taken by another one; ids are for ever")
 
 
 def _add_new(connection: Connection, table: Any, rows: list[dict[str, Any]], found: Mapping[str, Any]) -> None:
@@ -258,43 +192,3 @@ def _add_new(connection: Connection, table: Any, rows: list[dict[str, Any]], fou
             )
     if new:
         connection.execute(insert(table), list(new.values()))
-
-
-def _completion_row(completion: Completion) -> dict[str, Any]:
-    return {
-        "id": completion.id,
-        "prompt_id": completion.prompt_id,
-        "text": completion.text,
-        "policy": completion.policy,
-        "finished": completion.finished,
-    }
-
-
-def _completions(connection: Connection, query: Any) -> list[Completion]:
-    rows = connection.execute(query)
-    return [Completion(row.id, row.prompt_id, row.text, row.policy, bool(row.finished)) for row in rows]
-
-
-def _answer_row(answer: Answer) -> dict[str, Any]:
-    return {
-        "key": answer.key,
-        "kind": kind_of(answer.feedback),
-        "annotator": answer.annotator,
-        "prompt_id": answer.feedback.prompt_id,
-        "said": feedback_to_json(answer.feedback),
-        "seconds": answer.seconds,
-        "amends": answer.amends,
-        "people": answer.count,
-        "created_at": datetime.now(UTC),
-    }
-
-
-def _answer(row: Any) -> Answer:
-    said = feedback_from_json(row.kind, row.said)
-    return Answer(row.key, row.annotator, row.annotator_kind, said, row.seconds, row.amends, row.people)
-
-
-def _held(connection: Connection, key: str) -> Answer | None:
-    query = select(answers, annotators.c.kind.label("annotator_kind")).join(annotators).where(answers.c.key == key)
-    row = connection.execute(query).one_or_none()
-    return None if row is None else _answer(row)

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any, Literal, cast
 
 import yaml
-from pydantic import TypeAdapter, ValidationError
 
 import harken.algorithms
 from harken.algorithms.objective import PreferenceObjective, RLAlgorithm
+from harken.data import settings as checked_settings
 from harken.data.bounds import at_least
 from harken.pipeline.settings import (
     AlignConfig,
@@ -127,34 +127,7 @@ def validate(kind: type, value: Any, where: str) -> Any:
     Raises:
         RecipeError: naming each field that is wrong, and for an unknown one the nearest known.
     """
-    _refuse_unknown(kind, value, where)
-    try:
-        return TypeAdapter(kind).validate_python(value, strict=False)
-    except ValidationError as error:
-        lines = []
-        for problem in error.errors():
-            place = ".".join([where, *map(str, problem["loc"])]).strip(".")
-            lines.append(f"{place}: {problem['msg']} (it is {problem['input']!r})")
-        raise RecipeError("; ".join(lines)) from error
-
-
-def _dataclass_of(annotation: Any) -> type | None:
-    options = [annotation, *getattr(annotation, "__args__", ())]
-    return next((option for option in options if isinstance(option, type) and dataclasses.is_dataclass(option)), None)
-
-
-def _refuse_unknown(kind: type, value: Any, where: str) -> None:
-    if not isinstance(value, Mapping):
-        return
-    known = {entry.name: _dataclass_of(entry.type) for entry in dataclasses.fields(kind)}
-    for key, inner in value.items():
-        if key not in known:
-            near = difflib.get_close_matches(str(key), list(known), 1)
-            hint = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(known)}"
-            raise RecipeError(f"{'.'.join([where, str(key)]).strip('.')}: there is no such key; {hint}")
-        inner_kind = known[key]
-        if inner_kind is not None:
-            _refuse_unknown(inner_kind, inner, f"{where}.{key}".strip("."))
+    return checked_settings.validate(kind, value, where, RecipeError)
 
 
 def merge(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
