@@ -93,6 +93,8 @@ class Comparison:
 
     Both answer `prompt_id`, unless `other_prompt_id` says that `b` answers another prompt: two recordings, each a
     prompt of its own, of which one is spoken more fluently.
+
+    `strength` says how much better the chosen one is, where that was asked: 1 a little, 2 clearly, 3 by far.
     """
 
     prompt_id: str
@@ -101,6 +103,7 @@ class Comparison:
     choice: Choice
     criterion: str = "overall"
     other_prompt_id: str | None = None
+    strength: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,12 +1,12 @@
 """The feedback store: append-only, one transaction an answer, an idempotency key for each."""
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from sqlalchemy import Connection, func, insert, select
+from sqlalchemy import Connection, Engine, func, insert, select
 from sqlalchemy.exc import IntegrityError
 
 from harken.feedback.database import StoreError, database_url, open_database
@@ -20,7 +20,7 @@ from harken.feedback.intake import (
     refuse_unkeepable,
 )
 from harken.feedback.records import prompt_from_json, prompt_to_json
-from harken.feedback.schema import annotators, answers, completions, metadata, prompts
+from harken.feedback.schema import TABLES, annotators, answers, completions, metadata, prompts
 from harken.types import Answer, Completion, Prompt
 
 
@@ -46,6 +46,15 @@ class FeedbackStore:
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+    @property
+    def engine(self) -> Engine:
+        """The database; whoever writes begins with `execution_options(writes=True)`."""
+        return self._engine
+
+    def reading(self) -> Connection:
+        """A connection for reading; use it in a `with`."""
+        return self._engine.connect()
 
     def close(self) -> None:
         """Let go of the database."""
@@ -140,6 +149,12 @@ class FeedbackStore:
                 found = [answer for answer in found if answer.key not in replaced]
         return found
 
+    def answers_with(self, keys: Sequence[str]) -> list[Answer]:
+        """The answers of some keys, in the order that they came; a key without one is passed over."""
+        query = select(answers, annotators.c.kind.label("annotator_kind")).join(annotators).order_by(answers.c.seq)
+        with self._engine.connect() as connection:
+            return [read_answer(row) for row in connection.execute(query.where(answers.c.key.in_(keys)))]
+
     def prompts(self) -> list[Prompt]:
         """All prompts, in the order that they came."""
         with self._engine.connect() as connection:
@@ -164,9 +179,9 @@ class FeedbackStore:
             return set(connection.scalars(select(answers.c.key)))
 
     def counts(self) -> dict[str, int]:
-        """Rows of each table."""
+        """Rows of each append-only table."""
         with self._engine.connect() as connection:
-            tables = metadata.sorted_tables
+            tables = [metadata.tables[name] for name in TABLES]
             return {t.name: int(connection.scalar(select(func.count()).select_from(t)) or 0) for t in tables}
 
     def export_jsonl(self, path: Path) -> None:

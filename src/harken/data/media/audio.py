@@ -7,7 +7,6 @@ from dataclasses import dataclass
 import numpy as np
 import soundfile
 from jaxtyping import Float32, Shaped
-from scipy.signal import resample_poly
 
 from harken.data.media.limits import MediaError
 
@@ -57,6 +56,9 @@ def decode(data: bytes, rate: int) -> Float32[np.ndarray, " S"]:
         own, mono = opened.samplerate, _mono(opened)
     if own == rate:
         return mono
+    # Loaded with the first sound that needs it: it takes more memory and time than all that a server of media does.
+    from scipy.signal import resample_poly
+
     shared = math.gcd(own, rate)
     return np.asarray(resample_poly(mono, rate // shared, own // shared), dtype=np.float32)
 

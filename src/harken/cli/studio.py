@@ -1,0 +1,116 @@
+"""`harken studio`: the page where people answer. Loads no torch."""
+
+import socket
+from pathlib import Path
+from typing import NoReturn
+
+import typer
+import uvicorn
+from rich.console import Console
+
+from harken.feedback.database import StoreError
+from harken.studio.accounts import Role
+from harken.studio.app import make_app
+from harken.studio.config import LOOPBACK, StudioConfig
+from harken.studio.state import Studio, open_studio
+
+app = typer.Typer(add_completion=False, no_args_is_help=False, invoke_without_command=True)
+user = typer.Typer(add_completion=False, no_args_is_help=True, help="Who may enter.")
+app.add_typer(user, name="user")
+console = Console(highlight=False)
+errors = Console(stderr=True, highlight=False)
+
+FOLDER = typer.Option(Path("runs/studio"), "--folder", help="Media, and the database where none is named.")
+DATABASE = typer.Option("", "--database", help="postgresql://NAME@HOST/BASE, or an SQLite file.", show_default=False)
+LISTEN = typer.Option("127.0.0.1:8400", "--listen", help="Address and port; port 0 for any that is free.")
+NAMES = typer.Option(None, "--name", help="A host name that browsers may use, as behind a proxy.", show_default=False)
+SECURE = typer.Option(False, "--https", help="Browsers reach it by https, through a proxy.")
+ENDPOINTS = typer.Option(
+    None, "--model", help="Address of an OpenAI-compatible server for the chat page.", show_default=False
+)
+ROLE = typer.Option("annotator", "--role", help="annotator, reviewer or owner.")
+
+
+@app.callback(help="The page where people answer, and see what their answers do.")
+def studio(
+    context: typer.Context,
+    folder: Path = FOLDER,
+    database: str = DATABASE,
+    listen: str = LISTEN,
+    name: list[str] | None = NAMES,
+    https: bool = SECURE,
+    model: list[str] | None = ENDPOINTS,
+) -> None:
+    """Listen, print a link that works once, and serve until Ctrl-C."""
+    if context.invoked_subcommand is not None:
+        return
+    host, _, port = listen.rpartition(":")
+    if not host or not port.isdecimal() or int(port) > 65535:
+        _fail(f"--listen {listen}: give an address and a port, such as 127.0.0.1:8400")
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as listening:
+        try:
+            listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listening.bind((host.strip("[]"), int(port)))
+        except OSError as taken:
+            _fail(f"{listen} cannot be listened on: {taken.strerror}; try --listen {host}:0")
+        names = tuple(name or ())
+        config = StudioConfig(folder, database, host, listening.getsockname()[1], names, https, tuple(model or ()))
+        opened = _open(config)
+        _greet(opened)
+        told = uvicorn.Config(make_app(opened), log_level="warning", server_header=False, date_header=False)
+        uvicorn.Server(told).run(sockets=[listening])
+
+
+def _fail(why: str) -> NoReturn:
+    errors.print(f"error: {why}", soft_wrap=True, markup=False)
+    raise typer.Exit(2)
+
+
+def _open(config: StudioConfig) -> Studio:
+    try:
+        return open_studio(config)
+    except StoreError as error:
+        _fail(str(error))
+
+
+def _greet(opened: Studio) -> None:
+    """Print a link by which the owner enters; it works once."""
+    config, accounts = opened.config, opened.accounts
+    owners = [one for one in accounts.all() if one.role == "owner"]
+    owner = owners[0] if owners else accounts.add("owner", "owner")
+    scheme = "https" if config.secure else "http"
+    name = config.names[0] if config.names else f"{config.host}:{config.port}"
+    invite = accounts.issue(owner, "invite", "printed at start")
+    console.print(f"harken studio is at {scheme}://{name}", soft_wrap=True, markup=False)
+    console.print(f"enter once as {owner.name}: {scheme}://{name}/enter#{invite}", soft_wrap=True, markup=False)
+    if config.host not in LOOPBACK and not config.secure:
+        errors.print("others on the network can read what is sent: put it behind https, and say --https")
+
+
+@user.command("add", help="Add somebody; prints a link by which they enter once.")
+def add(
+    name: str,
+    role: Role = ROLE,
+    folder: Path = FOLDER,
+    database: str = DATABASE,
+) -> None:
+    """A new user and their invitation."""
+    opened = _open(StudioConfig(folder, database))
+    try:
+        made = opened.accounts.add(name, role)
+        console.print(
+            f"{made.name} ({made.role}) enters once by: /enter#{opened.accounts.issue(made, 'invite', 'cli')}"
+        )
+    except StoreError as error:
+        _fail(str(error))
+    finally:
+        opened.close()
+
+
+@user.command("list", help="Who may enter.")
+def listed(folder: Path = FOLDER, database: str = DATABASE) -> None:
+    """Names and roles."""
+    opened = _open(StudioConfig(folder, database))
+    for one in opened.accounts.all():
+        console.print(f"{one.name}  {one.role}")
+    opened.close()

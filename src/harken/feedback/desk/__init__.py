@@ -1,0 +1,1 @@
+"""Whose turn it is: projects, their items, and who holds which."""

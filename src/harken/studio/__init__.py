@@ -1,0 +1,1 @@
+"""The web page where people answer, and see what their answers do. Loads no torch."""

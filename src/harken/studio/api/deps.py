@@ -1,0 +1,67 @@
+"""Who asks: the session's cookie or a token, and the scope that a route needs."""
+
+from collections.abc import Callable
+from typing import Annotated, Any
+
+from fastapi import Depends, HTTPException, Request
+
+from harken.feedback.desk.keeping import Project
+from harken.studio.accounts import Scope, Visitor
+from harken.studio.state import Studio
+
+COOKIE = "harken_session"
+
+
+def studio_of(request: Request) -> Studio:
+    """The studio that serves this request."""
+    found = request.app.state.studio
+    assert isinstance(found, Studio)
+    return found
+
+
+TheStudio = Annotated[Studio, Depends(studio_of)]
+
+
+def visitor_of(request: Request) -> Visitor | None:
+    """Who asks, if they say so."""
+    given = request.headers.get("authorization", "")
+    shown = given[7:] if given.lower().startswith("bearer ") else request.cookies.get(COOKIE, "")
+    return studio_of(request).accounts.visitor(shown) if shown else None
+
+
+def needs(scope: Scope) -> Any:
+    """A dependency: somebody who may do this.
+
+    Raises:
+        HTTPException: 401 where nobody is known, 403 where they may not.
+    """
+
+    def check(request: Request) -> Visitor:
+        visitor = visitor_of(request)
+        if visitor is None:
+            raise HTTPException(401, "enter first: a session or a token is needed")
+        if scope not in visitor.scopes:
+            raise HTTPException(403, f"this needs the scope {scope!r}, which {visitor.user.name!r} does not have here")
+        return visitor
+
+    return Depends(check)
+
+
+Answerer = Annotated[Visitor, needs("answer")]
+Reader = Annotated[Visitor, needs("read")]
+Writer = Annotated[Visitor, needs("write")]
+Admin = Annotated[Visitor, needs("admin")]
+
+
+def project_of(studio: Studio, slug: str) -> Project:
+    """A project by its slug.
+
+    Raises:
+        HTTPException: 404 if there is none.
+    """
+    if slug not in studio.projects:
+        raise HTTPException(404, f"there is no project {slug!r}")
+    return studio.projects[slug]
+
+
+Route = Callable[..., Any]

@@ -1,0 +1,190 @@
+"""Projects: what is asked, of whom, and how far it is."""
+
+from dataclasses import asdict, fields, replace
+from typing import Any
+
+from fastapi import APIRouter, HTTPException
+from pydantic import Field
+from sqlalchemy import select
+
+from harken.data.settings import SettingsError, validate
+from harken.feedback.database import StoreError
+from harken.feedback.desk.keeping import Project, add_items, add_project, change_project
+from harken.feedback.desk.planning import plan_items
+from harken.feedback.desk.settings import ProjectSettings, slug_of
+from harken.feedback.intake import answer_record
+from harken.feedback.schema import items, remarks
+from harken.studio.api.answering import Body
+from harken.studio.api.deps import Answerer, Reader, TheStudio, Writer, project_of
+from harken.studio.saying import keys_of
+from harken.studio.state import Studio
+
+router = APIRouter(prefix="/api/v1", tags=["projects"])
+PAGE = 100
+
+
+class NewProject(Body):
+    """A project to be: its settings, and how many items of each form (all there can be if not said)."""
+
+    settings: dict[str, Any]
+    slug: str = Field("", max_length=64, pattern="^([a-z0-9]([a-z0-9-]*[a-z0-9])?)?$")
+    counts: dict[str, int] = Field(default_factory=dict)
+    seed: int = 0
+
+
+class Change(Body):
+    """Settings that change; the others stay."""
+
+    settings: dict[str, Any]
+
+
+class More(Body):
+    """More items from what the store holds now."""
+
+    counts: dict[str, int] = Field(default_factory=dict)
+    seed: int = 0
+
+
+@router.get("/projects")
+async def listed(studio: TheStudio, visitor: Answerer) -> dict[str, Any]:
+    """All projects that this visitor may answer or read."""
+    mine = [p for p in studio.projects.values() if "read" in visitor.scopes or _may(p, visitor.user.name)]
+    return {"projects": [_about(studio, project, visitor.user.name) for project in mine]}
+
+
+@router.get("/projects/{slug}")
+async def one(slug: str, studio: TheStudio, visitor: Answerer) -> dict[str, Any]:
+    """One project."""
+    project = project_of(studio, slug)
+    if "read" not in visitor.scopes and not _may(project, visitor.user.name):
+        raise HTTPException(404, f"there is no project {slug!r}")
+    found = _about(studio, project, visitor.user.name)
+    return {**found, "settings": asdict(project.settings)} if "read" in visitor.scopes else found
+
+
+@router.post("/projects", status_code=201)
+async def make(given: NewProject, studio: TheStudio, visitor: Writer) -> dict[str, Any]:
+    """A new project with its items, made of the store's prompts and completions."""
+    settings = _settings(given.settings)
+    slug = given.slug or _free(studio, slug_of(settings.title))
+
+    def work(connection: Any, requests: Any) -> list[Any]:
+        try:
+            made = add_project(connection, slug, settings)
+        except StoreError as taken:
+            return [taken]
+        return [(made, add_items(connection, made, plan_items(connection, settings, given.counts, given.seed)))]
+
+    try:
+        project, added = await studio.write(work, None)
+    except ValueError as refused:
+        raise HTTPException(422, str(refused)) from refused
+    studio.refresh(project)
+    return {**_about(studio, project, visitor.user.name), "added": added}
+
+
+@router.patch("/projects/{slug}")
+async def change(slug: str, given: Change, studio: TheStudio, visitor: Writer) -> dict[str, Any]:
+    """Another title, overlap, who may answer, open or closed. Items stay."""
+    project = project_of(studio, slug)
+    settings = _settings({**_plain(project.settings), **given.settings})
+    if settings.criteria != project.settings.criteria or settings.forms != project.settings.forms:
+        raise HTTPException(422, "forms and criteria stay what they were, since answers name them; make a new project")
+    changed = await studio.write(_change, (project, settings))
+    studio.refresh(changed)
+    return _about(studio, changed, visitor.user.name)
+
+
+def _change(connection: Any, requests: Any) -> list[Any]:
+    return [change_project(connection, project, settings) for project, settings in requests]
+
+
+@router.post("/projects/{slug}/items")
+async def more(slug: str, given: More, studio: TheStudio, visitor: Writer) -> dict[str, int]:
+    """Add items from prompts and completions that came since; those that are there stay."""
+    project = project_of(studio, slug)
+
+    def work(connection: Any, requests: Any) -> list[Any]:
+        return [add_items(connection, project, plan_items(connection, project.settings, given.counts, given.seed))]
+
+    try:
+        added = await studio.write(work, None)
+    except ValueError as refused:
+        raise HTTPException(422, str(refused)) from refused
+    studio.refresh(project)
+    return {"added": added}
+
+
+@router.get("/projects/{slug}/items")
+async def some(slug: str, studio: TheStudio, visitor: Reader, after: int = 0) -> dict[str, Any]:
+    """Items in the order of their making, a hundred at a time; go on with `after`."""
+    project = project_of(studio, slug)
+    query = select(items).where(items.c.project == project.id, items.c.id > after).order_by(items.c.id).limit(PAGE)
+    with studio.store.reading() as connection:
+        rows = connection.execute(query).all()
+    found = [{"id": r.id, "form": r.form, "prompt": r.prompt_id, "completions": r.completions} for r in rows]
+    turns = studio.desk.turns_by_item(project.id)
+    for item in found:
+        item["answers"] = sum(t.ended == "answered" for t in turns.get(item["id"], ()))
+    return {"items": found, "after": found[-1]["id"] if len(found) == PAGE else None}
+
+
+@router.get("/items/{item}")
+async def item(item: int, studio: TheStudio, visitor: Reader) -> dict[str, Any]:
+    """An item with all that was said of it, amended answers too."""
+    if item not in studio.desk.items:
+        raise HTTPException(404, f"there is no item {item}")
+    found = studio.desk.items[item]
+    turns = studio.desk.turns_by_item(found.project).get(item, ())
+    said = studio.store.answers_with([key for turn in turns for key in keys_of(studio, turn)])
+    with studio.store.reading() as connection:
+        rows = connection.execute(select(remarks).where(remarks.c.item == item).order_by(remarks.c.seq)).all()
+    shown = studio.completions(found.completions)
+    return {
+        "id": item,
+        "form": found.form,
+        "prompt": found.prompt_id,
+        "completions": [{"id": n, "text": shown[n].text, "policy": shown[n].policy} for n in found.completions],
+        "answers": [answer_record(answer) for answer in said],
+        "remarks": [{"annotator": r.annotator, "kind": r.kind, "text": r.text} for r in rows],
+    }
+
+
+def _settings(given: dict[str, Any]) -> ProjectSettings:
+    try:
+        found = validate(ProjectSettings, given, "settings")
+        assert isinstance(found, ProjectSettings)
+        return replace(found)
+    except (SettingsError, ValueError) as wrong:
+        raise HTTPException(422, str(wrong)) from wrong
+
+
+def _plain(settings: ProjectSettings) -> dict[str, Any]:
+    return {entry.name: asdict(settings)[entry.name] for entry in fields(settings)}
+
+
+def _free(studio: Studio, slug: str) -> str:
+    found, number = slug, 2
+    while found in studio.projects:
+        found, number = f"{slug[:58].rstrip('-')}-{number}", number + 1
+    return found
+
+
+def _may(project: Project, name: str) -> bool:
+    return project.settings.open and (not project.settings.annotators or name in project.settings.annotators)
+
+
+def _about(studio: Studio, project: Project, name: str) -> dict[str, Any]:
+    settings = project.settings
+    return {
+        "slug": project.slug,
+        "title": settings.title,
+        "instructions": settings.instructions,
+        "forms": list(settings.forms),
+        "open": settings.open,
+        "items": studio.desk.size(project.id),
+        "overlap": settings.overlap,
+        "left": studio.desk.left(project.id),
+        "answered": studio.desk.done_by(project.id, name),
+        "mine": _may(project, name),
+    }

@@ -1,0 +1,85 @@
+"""Entering and leaving, and what somebody wants for themselves."""
+
+from typing import Any
+
+from fastapi import APIRouter, HTTPException, Request, Response
+from pydantic import Field
+
+from harken.studio.accounts import LASTS, User
+from harken.studio.api.answering import Body, Name
+from harken.studio.api.deps import COOKIE, Answerer, TheStudio
+from harken.studio.state import Studio
+
+router = APIRouter(prefix="/api/v1", tags=["session"])
+
+
+class Enter(Body):
+    """An invitation, or a name and a password."""
+
+    invite: str = Field("", max_length=200)
+    name: Name = ""
+    password: str = Field("", max_length=1000)
+
+
+class Wishes(Body):
+    """What somebody wants for themselves; what is not given stays as it is."""
+
+    language: str | None = Field(None, pattern="^(en|zh)$")
+    shortcuts: dict[Name, Name] | None = Field(None, max_length=100)
+    password: str | None = Field(None, max_length=1000)
+
+
+@router.post("/session")
+async def enter(given: Enter, request: Request, response: Response, studio: TheStudio) -> dict[str, Any]:
+    """Enter; the browser gets a cookie that no script can read."""
+    throttle = request.app.state.throttle
+    client = request.client.host if request.client else ""
+    wait = max(throttle.wait(f"from {client}"), throttle.wait(f"as {given.name}") if given.name else 0.0)
+    if wait:
+        raise HTTPException(429, "too many tries; wait a little", {"Retry-After": str(int(wait) + 1)})
+    user = _known(studio, given)
+    if user is None:
+        raise HTTPException(401, "this invitation was used or is over, or the name and password do not belong together")
+    shown = studio.accounts.issue(user, "session", "browser")
+    lasting = int(LASTS["session"] or 0)
+    response.set_cookie(
+        COOKIE, shown, max_age=lasting, httponly=True, samesite="strict", secure=studio.config.secure, path="/"
+    )
+    return _about(user)
+
+
+def _known(studio: Studio, given: Enter) -> User | None:
+    if given.invite:
+        return studio.accounts.redeem(given.invite)
+    if given.name and given.password:
+        return studio.accounts.check_password(given.name, given.password)
+    return None
+
+
+@router.delete("/session")
+async def leave(response: Response, studio: TheStudio, visitor: Answerer) -> dict[str, bool]:
+    """Leave; the session is over everywhere."""
+    studio.accounts.revoke(visitor.digest)
+    response.delete_cookie(COOKIE, path="/")
+    return {"left": True}
+
+
+@router.get("/me")
+async def me(visitor: Answerer) -> dict[str, Any]:
+    """Who this is."""
+    return {**_about(visitor.user), "scopes": sorted(visitor.scopes)}
+
+
+@router.patch("/me")
+async def wish(given: Wishes, studio: TheStudio, visitor: Answerer) -> dict[str, Any]:
+    """Another language, other shortcuts, another password."""
+    settings = dict(visitor.user.settings)
+    if given.language is not None:
+        settings["language"] = given.language
+    if given.shortcuts is not None:
+        settings["shortcuts"] = given.shortcuts
+    return _about(studio.accounts.change(visitor.user.name, password=given.password, settings=settings))
+
+
+def _about(user: User) -> dict[str, Any]:
+    return {"name": user.name, "role": user.role, "settings": user.settings}

@@ -1,0 +1,52 @@
+"""The application: routes, what guards them, and errors as words."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI, Request
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+
+from harken.studio.api import answering, media, people, projects, session
+from harken.studio.guard import Guard, TooLarge
+from harken.studio.state import Studio
+from harken.studio.throttle import Throttle
+
+ROUTERS = (session.router, answering.router, projects.router, people.router, media.router)
+TRIES, EVERY = 10, 6.0
+"""Tries at entering that may come at once, and seconds until one more is allowed."""
+
+
+def make_app(studio: Studio) -> FastAPI:
+    """The application of a studio; it lets go of the studio when it ends."""
+
+    @asynccontextmanager
+    async def life(app: FastAPI) -> AsyncIterator[None]:
+        yield
+        studio.close()
+
+    app = FastAPI(
+        title="harken studio",
+        version="1",
+        lifespan=life,
+        docs_url=None,
+        redoc_url=None,
+        openapi_url="/api/v1/openapi.json",
+    )
+    app.state.studio = studio
+    app.state.throttle = Throttle(TRIES, EVERY)
+    for router in ROUTERS:
+        app.include_router(router)
+    app.add_exception_handler(HTTPException, _say)
+    app.add_exception_handler(TooLarge, _too_large)
+    app.add_middleware(Guard, config=studio.config)
+    return app
+
+
+async def _say(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, HTTPException)
+    return JSONResponse({"error": error.detail}, error.status_code, headers=error.headers)
+
+
+async def _too_large(request: Request, error: Exception) -> JSONResponse:
+    return JSONResponse({"error": str(error)}, 413)

@@ -1,0 +1,47 @@
+"""Where a studio keeps things, and whom it listens to."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
+
+
+@dataclass(frozen=True)
+class StudioConfig:
+    """A studio.
+
+    Attributes:
+        folder: media, and the database where none is named.
+        database: a path or a URL; `feedback.db` in the folder if empty.
+        host: the address that it listens on.
+        port: there; 0 for any that is free.
+        names: host names that requests may name besides the address, such as `studio.example.org`.
+        secure: whether browsers reach it by https (behind a proxy): cookies are then sent over https alone.
+        endpoints: OpenAI-compatible servers that the chat page may talk to.
+    """
+
+    folder: Path
+    database: str = ""
+    host: str = "127.0.0.1"
+    port: int = 8400
+    names: tuple[str, ...] = ()
+    secure: bool = False
+    endpoints: tuple[str, ...] = ()
+
+    @property
+    def runs(self) -> Path:
+        """Where the runs lie that the dashboard shows: beside the studio's own folder."""
+        return self.folder.parent
+
+    @property
+    def place(self) -> str:
+        """The database."""
+        return self.database or str(self.folder / "feedback.db")
+
+    def allows(self, host: str) -> bool:
+        """Whether a request may name this host (with or without a port)."""
+        name, _, port = host.rpartition(":") if not host.endswith("]") and ":" in host else (host, "", "")
+        if self.port and port and port != str(self.port) and not self.secure:
+            return False
+        own = LOOPBACK if self.host in ("127.0.0.1", "::1", "localhost", "0.0.0.0", "::") else (self.host,)
+        return name.lower() in {*own, *(n.lower() for n in self.names)}

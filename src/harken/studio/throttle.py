@@ -1,0 +1,31 @@
+"""How often something may be tried: so many times, and one more each so many seconds."""
+
+import time
+from collections.abc import Callable
+
+
+class Throttle:
+    """A bucket a name; forgotten when full again.
+
+    Args:
+        most: tries that may come at once.
+        every: seconds until one more is allowed.
+        clock: what time it is, in seconds.
+    """
+
+    def __init__(self, most: int, every: float, clock: Callable[[], float] = time.monotonic):
+        self._most, self._every, self._clock = most, every, clock
+        self._used: dict[str, tuple[float, float]] = {}
+
+    def wait(self, name: str) -> float:
+        """Take a try; seconds to wait where there is none left (0: go on)."""
+        now = self._clock()
+        if len(self._used) > 10_000:
+            self._used = {n: (u, t) for n, (u, t) in self._used.items() if u - (now - t) / self._every > 0}
+        used, at = self._used.get(name, (0.0, now))
+        used = max(0.0, used - (now - at) / self._every)
+        if used + 1 > self._most:
+            self._used[name] = (used, now)
+            return (used + 1 - self._most) * self._every
+        self._used[name] = (used + 1, now)
+        return 0.0
