@@ -59,3 +59,7 @@ def root() -> None:
 def run() -> None:
     """The console script."""
     app()
+
+
+if __name__ == "__main__":
+    run()

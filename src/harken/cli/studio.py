@@ -51,6 +51,7 @@ def studio(
         try:
             listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             listening.bind((host.strip("[]"), int(port)))
+            listening.listen(128)  # who follows the link at once waits in the queue, and is not refused
         except OSError as taken:
             _fail(f"{listen} cannot be listened on: {taken.strerror}; try --listen {host}:0")
         names = tuple(name or ())

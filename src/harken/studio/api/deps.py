@@ -12,8 +12,12 @@ from harken.studio.state import Studio
 COOKIE = "harken_session"
 
 
-def studio_of(request: Request) -> Studio:
-    """The studio that serves this request."""
+async def studio_of(request: Request) -> Studio:
+    """The studio that serves this request; asynchronous, since FastAPI sends what is not to another thread."""
+    return _studio(request)
+
+
+def _studio(request: Request) -> Studio:
     found = request.app.state.studio
     assert isinstance(found, Studio)
     return found
@@ -26,7 +30,7 @@ def visitor_of(request: Request) -> Visitor | None:
     """Who asks, if they say so."""
     given = request.headers.get("authorization", "")
     shown = given[7:] if given.lower().startswith("bearer ") else request.cookies.get(COOKIE, "")
-    return studio_of(request).accounts.visitor(shown) if shown else None
+    return _studio(request).accounts.visitor(shown) if shown else None
 
 
 def needs(scope: Scope) -> Any:
@@ -36,7 +40,7 @@ def needs(scope: Scope) -> Any:
         HTTPException: 401 where nobody is known, 403 where they may not.
     """
 
-    def check(request: Request) -> Visitor:
+    async def check(request: Request) -> Visitor:
         visitor = visitor_of(request)
         if visitor is None:
             raise HTTPException(401, "enter first: a session or a token is needed")
