@@ -22,7 +22,9 @@ def fill(place: str, prompts: int) -> None:
         names = [f"p{n}" for n in range(prompts)]
         store.add_prompts(Prompt(n, (Message("user", (Text(f"Say something about {n}."),)),)) for n in names)
         store.add_completions(
-            Completion(f"{n}{side}", n, f"Something about {n}, {side}.", f"policy-{side}") for n in names for side in "ab"
+            Completion(f"{n}{side}", n, f"Something about {n}, {side}.", f"policy-{side}")
+            for n in names
+            for side in "ab"
         )
 
 
