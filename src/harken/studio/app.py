@@ -7,12 +7,15 @@ from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
+from harken.studio import static_files
 from harken.studio.api import answering, media, people, projects, session
 from harken.studio.guard import Guard, TooLarge
+from harken.studio.pages import answering as answering_pages
 from harken.studio.state import Studio
 from harken.studio.throttle import Throttle
 
 ROUTERS = (session.router, answering.router, projects.router, people.router, media.router)
+PAGES = (answering_pages.router, static_files.router)
 TRIES, EVERY = 10, 6.0
 """Tries at entering that may come at once, and seconds until one more is allowed."""
 
@@ -35,7 +38,7 @@ def make_app(studio: Studio) -> FastAPI:
     )
     app.state.studio = studio
     app.state.throttle = Throttle(TRIES, EVERY)
-    for router in ROUTERS:
+    for router in (*ROUTERS, *PAGES):
         app.include_router(router)
     app.add_exception_handler(HTTPException, _say)
     app.add_exception_handler(TooLarge, _too_large)

@@ -2,11 +2,17 @@
 
 from typing import Any
 
+from markdown_it import MarkdownIt
+
 from harken.data.media import audio, image
 from harken.feedback.desk.desk import Turn
 from harken.feedback.desk.settings import ProjectSettings
 from harken.studio.state import Studio
 from harken.types import Audio, Image, Message, Part, Text
+
+MARKDOWN = MarkdownIt("js-default", {"html": False, "linkify": False}).disable(
+    ["image", "link", "autolink", "html_inline"]
+)
 
 
 def task_of(studio: Studio, turn: Turn) -> dict[str, Any]:
@@ -19,9 +25,16 @@ def task_of(studio: Studio, turn: Turn) -> dict[str, Any]:
         "key": turn.key,
         "form": item.form,
         "prompt": [_message(studio, message) for message in studio.prompt(item.prompt_id).messages],
-        "candidates": [{"id": studio.hidden(turn.key, name), "text": found[name].text} for name in shown],
+        "candidates": [
+            {"id": studio.hidden(turn.key, name), **_words(found[name].text, settings.markdown)} for name in shown
+        ],
         **_asked(item.form, settings, len(shown)),
     }
+
+
+def _words(text: str, markdown: bool) -> dict[str, str]:
+    # Raw HTML is shown as text, and pictures and links of a stranger's making lead nowhere.
+    return {"text": text, "html": MARKDOWN.render(text)} if markdown else {"text": text}
 
 
 def _asked(form: str, settings: ProjectSettings, shown: int) -> dict[str, Any]:

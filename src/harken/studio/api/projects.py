@@ -48,17 +48,17 @@ class More(Body):
 @router.get("/projects")
 async def listed(studio: TheStudio, visitor: Answerer) -> dict[str, Any]:
     """All projects that this visitor may answer or read."""
-    mine = [p for p in studio.projects.values() if "read" in visitor.scopes or _may(p, visitor.user.name)]
-    return {"projects": [_about(studio, project, visitor.user.name) for project in mine]}
+    mine = [p for p in studio.projects.values() if "read" in visitor.scopes or may_answer(p, visitor.user.name)]
+    return {"projects": [about(studio, project, visitor.user.name) for project in mine]}
 
 
 @router.get("/projects/{slug}")
 async def one(slug: str, studio: TheStudio, visitor: Answerer) -> dict[str, Any]:
     """One project."""
     project = project_of(studio, slug)
-    if "read" not in visitor.scopes and not _may(project, visitor.user.name):
+    if "read" not in visitor.scopes and not may_answer(project, visitor.user.name):
         raise HTTPException(404, f"there is no project {slug!r}")
-    found = _about(studio, project, visitor.user.name)
+    found = about(studio, project, visitor.user.name)
     return {**found, "settings": asdict(project.settings)} if "read" in visitor.scopes else found
 
 
@@ -80,7 +80,7 @@ async def make(given: NewProject, studio: TheStudio, visitor: Writer) -> dict[st
     except ValueError as refused:
         raise HTTPException(422, str(refused)) from refused
     studio.refresh(project)
-    return {**_about(studio, project, visitor.user.name), "added": added}
+    return {**about(studio, project, visitor.user.name), "added": added}
 
 
 @router.patch("/projects/{slug}")
@@ -92,7 +92,7 @@ async def change(slug: str, given: Change, studio: TheStudio, visitor: Writer) -
         raise HTTPException(422, "forms and criteria stay what they were, since answers name them; make a new project")
     changed = await studio.write(_change, (project, settings))
     studio.refresh(changed)
-    return _about(studio, changed, visitor.user.name)
+    return about(studio, changed, visitor.user.name)
 
 
 def _change(connection: Any, requests: Any) -> list[Any]:
@@ -170,11 +170,13 @@ def _free(studio: Studio, slug: str) -> str:
     return found
 
 
-def _may(project: Project, name: str) -> bool:
+def may_answer(project: Project, name: str) -> bool:
+    """Whether somebody may answer in a project now."""
     return project.settings.open and (not project.settings.annotators or name in project.settings.annotators)
 
 
-def _about(studio: Studio, project: Project, name: str) -> dict[str, Any]:
+def about(studio: Studio, project: Project, name: str) -> dict[str, Any]:
+    """A project as somebody sees it."""
     settings = project.settings
     return {
         "slug": project.slug,
@@ -186,5 +188,5 @@ def _about(studio: Studio, project: Project, name: str) -> dict[str, Any]:
         "overlap": settings.overlap,
         "left": studio.desk.left(project.id),
         "answered": studio.desk.done_by(project.id, name),
-        "mine": _may(project, name),
+        "mine": may_answer(project, name),
     }

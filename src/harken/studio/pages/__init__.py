@@ -1,0 +1,1 @@
+"""Pages: HTML for people; whatever they do goes through the API."""

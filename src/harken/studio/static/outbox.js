@@ -1,0 +1,93 @@
+// Answers on their way: kept in IndexedDB until the studio says that they are on its disk, and sent once each.
+
+import { Refused, send } from "/static/api.js";
+
+const NAME = "harken-outbox";
+const STORE = "answers";
+const AT_ONCE = 20;
+const LONGEST = 15000;
+
+function open() {
+  return new Promise((resolve, reject) => {
+    const asked = indexedDB.open(NAME, 1);
+    asked.onupgradeneeded = () => asked.result.createObjectStore(STORE, { keyPath: "seq", autoIncrement: true });
+    asked.onsuccess = () => resolve(asked.result);
+    asked.onerror = () => reject(asked.error);
+  });
+}
+
+function done(transaction) {
+  return new Promise((resolve, reject) => {
+    transaction.oncomplete = () => resolve();
+    transaction.onerror = transaction.onabort = () => reject(transaction.error);
+  });
+}
+
+export class Outbox {
+  // `user`: whose answers; others on this computer have theirs sent when they are here themselves.
+  constructor(user, { onCount, onRefused, onAway }) {
+    Object.assign(this, { user, onCount, onRefused, onAway });
+    this.opened = open();
+    this.wait = 0;
+    this.timer = null;
+    addEventListener("online", () => this.soon(0));
+    document.addEventListener("visibilitychange", () => this.soon(0));
+  }
+
+  // Returns once the answer is in the browser's own store.
+  async put(answer) {
+    const transaction = (await this.opened).transaction(STORE, "readwrite");
+    transaction.objectStore(STORE).add({ user: this.user, answer });
+    await done(transaction);
+    this.count();
+    this.soon(0);
+  }
+
+  async all() {
+    const transaction = (await this.opened).transaction(STORE, "readonly");
+    const asked = transaction.objectStore(STORE).getAll();
+    await done(transaction);
+    return asked.result.filter((one) => one.user === this.user);
+  }
+
+  async count() {
+    this.onCount((await this.all()).length);
+  }
+
+  soon(wait) {
+    clearTimeout(this.timer);
+    this.timer = setTimeout(() => this.flush(), wait);
+  }
+
+  // One window sends at a time, in the order in which things were said.
+  flush() {
+    const work = () => this.sendAll();
+    return navigator.locks ? navigator.locks.request(NAME, work) : work();
+  }
+
+  async sendAll() {
+    for (;;) {
+      const waiting = (await this.all()).slice(0, AT_ONCE);
+      if (!waiting.length) break;
+      let told;
+      try {
+        told = await send("POST", "/api/v1/answers", { answers: waiting.map((one) => one.answer) });
+      } catch (error) {
+        // Away, busy or not entered: what waits goes on waiting.
+        this.wait = Math.min(LONGEST, this.wait ? this.wait * 2 : 500);
+        this.onAway(error instanceof Refused ? error.status : 0);
+        this.soon(this.wait);
+        return;
+      }
+      this.wait = 0;
+      this.onAway(null);
+      const transaction = (await this.opened).transaction(STORE, "readwrite");
+      for (const one of waiting) transaction.objectStore(STORE).delete(one.seq);
+      await done(transaction);
+      told.results.forEach((result, i) => {
+        if (result.status === "refused" || result.status === "other") this.onRefused(result, waiting[i].answer);
+      });
+    }
+    this.count();
+  }
+}

@@ -1,0 +1,41 @@
+// The dialog in which everybody chooses their own keys.
+
+import { send } from "/static/api.js";
+import { byId, el, say } from "/static/dom.js";
+import { DEFAULTS } from "/static/keys.js";
+import { t } from "/static/words.js";
+
+export function ownKeys(keys) {
+  const chosen = { ...keys.own };
+  const rows = Object.keys(DEFAULTS).map((action) => {
+    const box = el("input", { id: `key-${action}`, size: 9, readonly: true, autocomplete: "off" });
+    const show = () => (box.value = chosen[action] === " " ? t("key.space") : chosen[action]);
+    box.addEventListener("keydown", (event) => {
+      if (["Tab", "Escape", "Shift", "Control", "Alt", "Meta"].includes(event.key)) return;
+      event.preventDefault();
+      const taken = Object.keys(DEFAULTS).find((other) => other !== action && chosen[other].toLowerCase() === event.key.toLowerCase());
+      // Two that trade places stay two keys.
+      if (taken) chosen[taken] = chosen[action];
+      chosen[action] = event.key;
+      for (const one of shows) one();
+    });
+    return { show, node: el("tr", {}, el("td", {}, el("label", { for: box.id }, t(`key.${action}`))), el("td", {}, box)) };
+  });
+  const shows = rows.map((row) => row.show);
+  shows.forEach((show) => show());
+  byId("key-list").replaceChildren(...rows.map((row) => row.node));
+  byId("keys-off").checked = keys.off;
+  byId("help-close").addEventListener("click", () => byId("help").close());
+  byId("own-keys").addEventListener("submit", async (event) => {
+    event.preventDefault();
+    const off = byId("keys-off").checked;
+    const changed = Object.fromEntries(Object.entries(chosen).filter(([action, key]) => DEFAULTS[action] !== key && action !== "off"));
+    try {
+      await send("PATCH", "/api/v1/me", { shortcuts: off ? { ...changed, off: "yes" } : changed });
+      location.reload();
+    } catch (error) {
+      byId("help").close();
+      say(error.message, "error");
+    }
+  });
+}

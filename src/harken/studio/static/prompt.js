@@ -1,0 +1,63 @@
+// A prompt: its turns, with pictures at their reserved size and sounds.
+
+import { byId, el } from "/static/dom.js";
+import { Sound } from "/static/sound.js";
+import { t } from "/static/words.js";
+
+// Returns the node, and the sounds and pictures in it.
+export function showPrompt(messages) {
+  const sounds = [];
+  const pictures = [];
+  const turns = messages.map((message) =>
+    el("div", { class: `turn ${message.role}` },
+      messages.length > 1 ? el("p", { class: "who" }, t(`role.${message.role}`)) : null,
+      message.parts.map((part) => showPart(part, sounds, pictures))));
+  return { node: el("section", { class: "prompt", "aria-label": t("prompt") }, turns), sounds, pictures };
+}
+
+function showPart(part, sounds, pictures) {
+  if (part.type === "text") return el("p", { class: "text" }, part.text);
+  if (part.type === "image") {
+    const name = t("picture.name", { n: pictures.length + 1 });
+    const image = el("img", { src: part.url, width: part.width, height: part.height, alt: name, decoding: "async" });
+    const button = el("button", { type: "button", class: "picture", "aria-label": `${t("picture.zoom")}: ${name}`, on: { click: () => zoom(part, name) } }, image);
+    pictures.push({ part, name });
+    return button;
+  }
+  const sound = new Sound(part, sounds.length + 1);
+  sounds.push(sound);
+  return sound.node;
+}
+
+export function zoom(part, name) {
+  const dialog = byId("zoom");
+  const image = el("img", { src: part.url, alt: name });
+  let scale = Math.max(1, Math.min(innerWidth / part.width, innerHeight / part.height) * 0.8);
+  const set = (by) => {
+    scale = Math.min(16, Math.max(0.1, scale * by));
+    image.width = Math.round(part.width * scale);
+  };
+  const button = (label, act) => el("button", { type: "button", on: { click: act } }, label);
+  dialog.replaceChildren(
+    el("div", { class: "bar" }, button(t("zoom.in"), () => set(1.5)), button(t("zoom.out"), () => set(1 / 1.5)), button(t("close"), () => dialog.close())),
+    el("div", { class: "zoomed", tabindex: "0", role: "group", "aria-label": name }, image));
+  set(1);
+  dialog.onkeydown = (event) => {
+    if (event.key === "+" || event.key === "=") set(1.5);
+    if (event.key === "-") set(1 / 1.5);
+    if (event.key.toLowerCase() === "z") dialog.close();
+  };
+  dialog.showModal();
+}
+
+// Have an item's media in the browser before it is shown.
+export function prefetch(item) {
+  for (const message of item.prompt)
+    for (const part of message.parts) {
+      if (part.type === "image") new Image().src = part.url;
+      if (part.type === "audio") {
+        fetch(part.url).catch(() => {});
+        fetch(part.peaks).catch(() => {});
+      }
+    }
+}

@@ -1,0 +1,1 @@
+"""What pages say: one catalogue a language, the same keys in each."""
