@@ -9,13 +9,15 @@ from starlette.exceptions import HTTPException
 
 from harken.studio import static_files
 from harken.studio.api import answering, media, people, projects, session
+from harken.studio.drawing import Drawings
 from harken.studio.guard import Guard, TooLarge
 from harken.studio.pages import answering as answering_pages
+from harken.studio.pages import board
 from harken.studio.state import Studio
 from harken.studio.throttle import Throttle
 
 ROUTERS = (session.router, answering.router, projects.router, people.router, media.router)
-PAGES = (answering_pages.router, static_files.router)
+PAGES = (answering_pages.router, board.router, static_files.router)
 TRIES, EVERY = 10, 6.0
 """Tries at entering that may come at once, and seconds until one more is allowed."""
 
@@ -37,6 +39,7 @@ def make_app(studio: Studio) -> FastAPI:
         openapi_url="/api/v1/openapi.json",
     )
     app.state.studio = studio
+    app.state.drawings = Drawings()
     app.state.throttle = Throttle(TRIES, EVERY)
     for router in (*ROUTERS, *PAGES):
         app.include_router(router)

@@ -134,14 +134,20 @@ async def item(item: int, studio: TheStudio, visitor: Reader) -> dict[str, Any]:
     """An item with all that was said of it, amended answers too."""
     if item not in studio.desk.items:
         raise HTTPException(404, f"there is no item {item}")
-    found = studio.desk.items[item]
-    turns = studio.desk.turns_by_item(found.project).get(item, ())
+    return item_shown(studio, item)
+
+
+def item_shown(studio: Studio, number: int) -> dict[str, Any]:
+    """An item with its answers and remarks."""
+    found = studio.desk.items[number]
+    turns = studio.desk.turns_by_item(found.project).get(number, ())
     said = studio.store.answers_with([key for turn in turns for key in keys_of(studio, turn)])
+    query = select(remarks).where(remarks.c.item == number).order_by(remarks.c.seq)
     with studio.store.reading() as connection:
-        rows = connection.execute(select(remarks).where(remarks.c.item == item).order_by(remarks.c.seq)).all()
+        rows = connection.execute(query).all()
     shown = studio.completions(found.completions)
     return {
-        "id": item,
+        "id": number,
         "form": found.form,
         "prompt": found.prompt_id,
         "completions": [{"id": n, "text": shown[n].text, "policy": shown[n].policy} for n in found.completions],

@@ -2,6 +2,7 @@
 
 import gzip
 import json
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,12 @@ from markupsafe import Markup
 from harken.studio.accounts import Visitor
 from harken.studio.words.speak import catalogue, chosen, speak
 
-PAGES = (("/", "page.answer", "answer"),)
+PAGES = (
+    ("/", "page.answer", "answer"),
+    ("/dashboard", "page.dashboard", "read"),
+    ("/make", "page.make", "write"),
+    ("/people", "page.people", "admin"),
+)
 """Address, name, and the scope that it needs."""
 
 
@@ -33,6 +39,11 @@ def language_of(request: Request, visitor: Visitor | None) -> str:
     """The language of a page."""
     own = None if visitor is None else visitor.user.settings.get("language")
     return chosen(request.headers.get("accept-language", ""), own)
+
+
+def speaker(request: Request, visitor: Visitor | None) -> Callable[..., str]:
+    """Words in the language of a page."""
+    return partial(speak, language_of(request, visitor))
 
 
 def page(request: Request, visitor: Visitor | None, name: str, status: int = 200, **values: Any) -> Response:

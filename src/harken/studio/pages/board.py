@@ -1,0 +1,147 @@
+"""Pages that show what answers do: the dashboard, an item with all its answers, who may enter, a new project."""
+
+from typing import Any
+
+from fastapi import APIRouter, HTTPException, Request
+from fastapi.responses import Response
+from starlette.concurrency import run_in_threadpool
+
+from harken.studio.api.deps import TheStudio, visitor_of
+from harken.studio.api.projects import about, item_shown
+from harken.studio.board import overview, policies, runs, standings
+from harken.studio.drawing import Drawings
+from harken.studio.pages.render import page, speaker, to_enter
+from harken.studio.showing import part_of
+from harken.studio.state import Studio
+
+router = APIRouter(tags=["pages"], include_in_schema=False)
+
+
+def _drawings(request: Request) -> Drawings:
+    found = request.app.state.drawings
+    assert isinstance(found, Drawings)
+    return found
+
+
+@router.get("/dashboard")
+async def dashboard(request: Request, studio: TheStudio) -> Response:
+    """Who said how much, who is preferred, and how the runs are doing."""
+    visitor = visitor_of(request)
+    if visitor is None:
+        return to_enter(request)
+    if "read" not in visitor.scopes:
+        return page(request, visitor, "missing.html", 403)
+    seen, places = await run_in_threadpool(lambda: (overview(studio), standings(studio)))
+    going = await run_in_threadpool(runs, studio.config.runs)
+    told = _plots(seen, places, going, speaker(request, visitor))
+    drawn = {name: _drawings(request).address(what) for name, what in told.items()}
+    projects = [about(studio, project, visitor.user.name) for project in studio.projects.values()]
+    return page(
+        request, visitor, "dashboard.html", seen=seen, places=places, runs=going, plots=drawn, projects=projects
+    )
+
+
+def _plots(seen: dict[str, Any], places: list[dict[str, Any]], going: list[dict[str, Any]], t: Any) -> dict[str, Any]:
+    out: dict[str, Any] = {}
+    if seen["days"]:
+        last = seen["days"][-30:]
+        each = [{"label": one["day"], "value": float(one["answers"])} for one in last]
+        out["days"] = {"kind": "bars", "groups": {"": each}, "title": t("board.days"), "label": t("board.answers")}
+    if places:
+        each = [{"label": p["policy"], "value": p["rating"], "low": p["low"], "high": p["high"]} for p in places[:20]]
+        out["places"] = {"kind": "bars", "groups": {"": each}, "title": t("board.places"), "label": t("board.rating")}
+    for run in going:
+        for line in run["curves"]:
+            title = f"{run['name']}: {line['stage']}, {line['name']}"
+            series = [{"label": line["name"], "x": line["x"], "y": line["y"]}]
+            what = {
+                "kind": "curves",
+                "series": series,
+                "title": title,
+                "xlabel": t("board.step"),
+                "ylabel": line["name"],
+            }
+            out[f"{run['name']}/{line['stage']}/{line['name']}"] = what
+        if bins := run["evaluation"].get("reliability"):
+            out[f"{run['name']}/reliability"] = {"kind": "reliability", "bins": bins, "title": t("board.calibration")}
+    return out
+
+
+@router.get("/plots/{name}.svg")
+async def plot(name: str, request: Request) -> Response:
+    """A plot that a page was told of."""
+    visitor = visitor_of(request)
+    if visitor is None or "read" not in visitor.scopes:
+        raise HTTPException(403, "plots are for reviewers")
+    made = await _drawings(request).svg(name)
+    if made is None:
+        raise HTTPException(404, "there is no such plot")
+    # As a picture in a page no script of it runs; its own styles must.
+    headers = {"Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; sandbox"}
+    return Response(made, media_type="image/svg+xml", headers={**headers, "Cache-Control": "private, max-age=3600"})
+
+
+@router.get("/items/{number}")
+async def item(number: int, request: Request, studio: TheStudio) -> Response:
+    """An item with everything that was said of it."""
+    visitor = visitor_of(request)
+    if visitor is None:
+        return to_enter(request)
+    if "read" not in visitor.scopes or number not in studio.desk.items:
+        return page(request, visitor, "missing.html", 404)
+    found = item_shown(studio, number)
+    return page(request, visitor, "item.html", item=found, prompt=_prompt(studio, found["prompt"]))
+
+
+def _prompt(studio: Studio, name: str) -> list[dict[str, Any]]:
+    return [
+        {"role": message.role, "parts": [part_of(studio, part) for part in message.parts]}
+        for message in studio.prompt(name).messages
+    ]
+
+
+@router.get("/projects/{slug}")
+async def project(slug: str, request: Request, studio: TheStudio, after: int = 0) -> Response:
+    """A project's items, a hundred at a time."""
+    visitor = visitor_of(request)
+    if visitor is None:
+        return to_enter(request)
+    if "read" not in visitor.scopes or slug not in studio.projects:
+        return page(request, visitor, "missing.html", 404)
+    found = studio.projects[slug]
+    turns = studio.desk.turns_by_item(found.id)
+    every = [one for one in studio.desk.items.values() if one.project == found.id and one.id > after][:100]
+    rows = [
+        {"id": one.id, "form": one.form, "prompt": one.prompt_id, "answers": _answered(turns.get(one.id, ()))}
+        for one in every
+    ]
+    more = every[-1].id if len(every) == 100 else None
+    told = about(studio, found, visitor.user.name)
+    return page(request, visitor, "project.html", project=told, settings=found.settings, rows=rows, more=more)
+
+
+def _answered(turns: Any) -> int:
+    return sum(turn.ended == "answered" for turn in turns)
+
+
+@router.get("/people")
+async def people(request: Request, studio: TheStudio) -> Response:
+    """Who may enter."""
+    visitor = visitor_of(request)
+    if visitor is None:
+        return to_enter(request)
+    if "admin" not in visitor.scopes:
+        return page(request, visitor, "missing.html", 403)
+    tokens = studio.accounts.passes_of("token")
+    return page(request, visitor, "people.html", users=studio.accounts.all(), tokens=tokens)
+
+
+@router.get("/make")
+async def make(request: Request, studio: TheStudio) -> Response:
+    """A new project."""
+    visitor = visitor_of(request)
+    if visitor is None:
+        return to_enter(request)
+    if "write" not in visitor.scopes:
+        return page(request, visitor, "missing.html", 403)
+    return page(request, visitor, "make.html", policies=policies(studio))
