@@ -4,7 +4,7 @@ ARGS ?=
 JOBS ?= 2
 export TOKENIZERS_PARALLELISM := false
 
-.PHONY: demo install test check soak bench lock clean
+.PHONY: demo install test check soak bench studio lock clean
 
 demo: install  ## the whole loop on a small task; make demo ARGS="--seed 1 --out runs/x"
 	$(BIN)/harken demo $(ARGS)
@@ -34,6 +34,10 @@ soak: install  ## the long proofs
 bench: install  ## the same steps by TRL and by harken, in turn; make bench ARGS="--only grpo,rloo"
 	$(BIN)/pip install --disable-pip-version-check -q --no-build-isolation -e '.[bench]'
 	$(BIN)/python -m benchmarks.trl --json runs/benchmarks/trl.json $(ARGS)
+
+studio: install  ## the page where people answer, with the demo's prompts in it; make studio ARGS="--listen 127.0.0.1:9000"
+	$(BIN)/python -m harken.demo.studio_seed runs/studio
+	$(BIN)/harken studio $(ARGS)
 
 lock:  ## make requirements.lock anew from what .venv holds
 	$(BIN)/pip freeze --exclude-editable | sed 's/+cpu$$//' > requirements.lock

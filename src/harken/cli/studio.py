@@ -55,7 +55,9 @@ def studio(
         except OSError as taken:
             _fail(f"{listen} cannot be listened on: {taken.strerror}; try --listen {host}:0")
         names = tuple(name or ())
-        config = StudioConfig(folder, database, host, listening.getsockname()[1], names, https, tuple(model or ()))
+        config = StudioConfig(
+            folder, database, host, listening.getsockname()[1], names, https, endpoints=tuple(model or ())
+        )
         opened = _open(config)
         _greet(opened)
         told = uvicorn.Config(make_app(opened), log_level="warning", server_header=False, date_header=False)

@@ -8,15 +8,25 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
 from harken.studio import static_files
-from harken.studio.api import answering, media, people, projects, session
+from harken.studio.api import answering, answers, media, people, projects, session
+from harken.studio.api import webhooks as webhooks_api
 from harken.studio.drawing import Drawings
-from harken.studio.guard import Guard, TooLarge
+from harken.studio.guard import Guard
 from harken.studio.pages import answering as answering_pages
 from harken.studio.pages import board
 from harken.studio.state import Studio
 from harken.studio.throttle import Throttle
+from harken.studio.webhooks import Webhooks
 
-ROUTERS = (session.router, answering.router, projects.router, people.router, media.router)
+ROUTERS = (
+    session.router,
+    answering.router,
+    projects.router,
+    people.router,
+    media.router,
+    answers.router,
+    webhooks_api.router,
+)
 PAGES = (answering_pages.router, board.router, static_files.router)
 TRIES, EVERY = 10, 6.0
 """Tries at entering that may come at once, and seconds until one more is allowed."""
@@ -27,7 +37,11 @@ def make_app(studio: Studio) -> FastAPI:
 
     @asynccontextmanager
     async def life(app: FastAPI) -> AsyncIterator[None]:
+        told = Webhooks(studio.store.engine, studio.writer, studio.config.private)
+        app.state.webhooks = told
+        studio.listeners.append(told.tell)
         yield
+        told.close()
         studio.close()
 
     app = FastAPI(
@@ -44,7 +58,6 @@ def make_app(studio: Studio) -> FastAPI:
     for router in (*ROUTERS, *PAGES):
         app.include_router(router)
     app.add_exception_handler(HTTPException, _say)
-    app.add_exception_handler(TooLarge, _too_large)
     app.add_middleware(Guard, config=studio.config)
     return app
 
@@ -52,7 +65,3 @@ def make_app(studio: Studio) -> FastAPI:
 async def _say(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)
     return JSONResponse({"error": error.detail}, error.status_code, headers=error.headers)
-
-
-async def _too_large(request: Request, error: Exception) -> JSONResponse:
-    return JSONResponse({"error": str(error)}, 413)

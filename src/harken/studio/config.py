@@ -17,6 +17,7 @@ class StudioConfig:
         port: there; 0 for any that is free.
         names: host names that requests may name besides the address, such as `studio.example.org`.
         secure: whether browsers reach it by https (behind a proxy): cookies are then sent over https alone.
+        private: whether webhooks may reach addresses that are not public.
         endpoints: OpenAI-compatible servers that the chat page may talk to.
     """
 
@@ -26,6 +27,7 @@ class StudioConfig:
     port: int = 8400
     names: tuple[str, ...] = ()
     secure: bool = False
+    private: bool = False
     endpoints: tuple[str, ...] = ()
 
     @property

@@ -20,7 +20,7 @@ def draw(told: dict[str, Any]) -> str:
     match told["kind"]:
         case "bars":
             groups = {name: [Bar(**one) for one in several] for name, several in told["groups"].items()}
-            return bars(groups, told["title"], told["label"])
+            return bars(groups, told["title"], told["label"], tuple(told["limits"]) if told.get("limits") else None)
         case "curves":
             lines = [Series(one["label"], one["x"], one["y"]) for one in told["series"]]
             return curves(lines, told["title"], told["xlabel"], told["ylabel"])

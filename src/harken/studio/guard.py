@@ -4,6 +4,8 @@ import json
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
+from starlette.exceptions import HTTPException
+
 from harken.studio.config import StudioConfig
 
 Scope = MutableMapping[str, Any]
@@ -90,10 +92,6 @@ class Guard:
         return None
 
 
-class TooLarge(Exception):
-    """A body grew over what is allowed."""
-
-
 def _bounded(receive: Receive, most: int) -> Receive:
     """A body without a length is counted as it comes."""
     seen = 0
@@ -103,7 +101,7 @@ def _bounded(receive: Receive, most: int) -> Receive:
         message = await receive()
         seen += len(message.get("body", b""))
         if seen > most:
-            raise TooLarge(f"the body has more than {most} bytes")
+            raise HTTPException(413, f"the body has more than {most} bytes")
         return message
 
     return counted

@@ -49,7 +49,9 @@ def _plots(seen: dict[str, Any], places: list[dict[str, Any]], going: list[dict[
         out["days"] = {"kind": "bars", "groups": {"": each}, "title": t("board.days"), "label": t("board.answers")}
     if places:
         each = [{"label": p["policy"], "value": p["rating"], "low": p["low"], "high": p["high"]} for p in places[:20]]
-        out["places"] = {"kind": "bars", "groups": {"": each}, "title": t("board.places"), "label": t("board.rating")}
+        ends = [min(p["low"] for p in places) - 50, max(p["high"] for p in places) + 50]
+        titles = {"title": t("board.places"), "label": t("board.rating")}
+        out["places"] = {"kind": "bars", "groups": {"": each}, "limits": ends, **titles}
     for run in going:
         for line in run["curves"]:
             title = f"{run['name']}: {line['stage']}, {line['name']}"

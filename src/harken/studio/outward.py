@@ -1,0 +1,89 @@
+"""The only way out of the studio: a POST to an address that somebody gave, checked when it is connected to.
+
+A name is resolved here, every address of it is checked, and the connection goes to the address that was checked: a
+name that answers differently the second time reaches nothing. Redirects are not followed.
+"""
+
+import ipaddress
+import socket
+from collections.abc import Mapping
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+import httpx2
+
+SECONDS = 15.0
+MOST = 4096
+"""Bytes that are read of an answer."""
+
+
+class Unreachable(OSError):
+    """An address that must not, or cannot, be reached."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """An address that was checked.
+
+    Attributes:
+        url: with the number in the name's place.
+        name: that was given; for the certificate and the Host header.
+    """
+
+    url: str
+    name: str
+
+
+def check(url: str, private: bool) -> Place:
+    """Resolve an address and check it.
+
+    Args:
+        url: http or https.
+        private: whether addresses that are not public are allowed.
+
+    Raises:
+        Unreachable: if it is no address, cannot be resolved, or must not be reached.
+    """
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.username or parts.password:
+        raise Unreachable(f"{url[:200]!r} is no http or https address")
+    try:
+        port = parts.port or (443 if parts.scheme == "https" else 80)
+        found = socket.getaddrinfo(parts.hostname, port, type=socket.SOCK_STREAM)
+    except (OSError, ValueError) as error:
+        raise Unreachable(f"{parts.hostname} cannot be found: {error}") from error
+    numbers = [ipaddress.ip_address(one[4][0]) for one in found]
+    for number in numbers:
+        real = getattr(number, "ipv4_mapped", None) or number  # Python's object: only version 6 has it
+        if not private and not real.is_global:
+            raise Unreachable(f"{parts.hostname} is {number}, which is not a public address")
+    chosen = f"[{numbers[0]}]" if numbers[0].version == 6 else str(numbers[0])
+    path = parts.path + (f"?{parts.query}" if parts.query else "")
+    return Place(f"{parts.scheme}://{chosen}:{port}{path}", parts.netloc)
+
+
+def post(url: str, body: bytes, headers: Mapping[str, str], private: bool) -> int:
+    """Send a body; the status that came back.
+
+    Raises:
+        Unreachable: if it must not be reached, or nothing came back.
+    """
+    place = check(url, private)
+    name = urlsplit(url).hostname
+    try:
+        with (
+            httpx2.Client(timeout=SECONDS, follow_redirects=False, trust_env=False) as client,
+            client.stream(
+                "POST",
+                place.url,
+                content=body,
+                headers={**headers, "host": place.name},
+                extensions={"sni_hostname": name},
+            ) as response,
+        ):
+            for read in response.iter_bytes(MOST):
+                if len(read) >= MOST:
+                    break
+            return int(response.status_code)
+    except httpx2.HTTPError as error:
+        raise Unreachable(f"{url[:200]}: {type(error).__name__}: {error}") from error

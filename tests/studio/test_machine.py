@@ -1,0 +1,155 @@
+"""Programs: the client's round trip, webhooks that are signed and tried again, addresses that must not be reached."""
+
+import base64
+import hashlib
+import hmac
+import json
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from typing import ClassVar
+
+import numpy as np
+import pytest
+import uvicorn
+
+from harken.data.media.image import encode_png
+from harken.feedback.client import StudioClient, StudioError
+from harken.studio import webhooks
+from harken.studio.app import make_app
+from harken.studio.outward import Unreachable, check
+from harken.studio.state import Studio, open_studio
+from harken.types import Completion, Image, Message, Prompt, Text
+
+
+@pytest.fixture
+def served(studio: Studio) -> Iterator[tuple[Studio, str, str]]:
+    """A studio on a real port, its address, and an owner's token."""
+    studio.close()
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        listening.listen()
+        port = listening.getsockname()[1]
+        opened = open_studio(replace(studio.config, port=port, private=True))
+        owner = opened.accounts.add("olga", "owner")
+        token = opened.accounts.issue(owner, "token", "program")
+        server = uvicorn.Server(uvicorn.Config(make_app(opened), log_level="error"))
+        thread = threading.Thread(target=lambda: server.run(sockets=[listening]))
+        thread.start()
+        yield opened, f"http://127.0.0.1:{port}", token
+        server.should_exit = True
+        thread.join()
+
+
+def test_a_program_brings_prompts_and_takes_answers(served):
+    _, url, token = served
+    with StudioClient(url, token) as client:
+        picture = client.upload(encode_png(np.zeros((5, 5, 3), np.uint8)), "image")
+        prompts = [Prompt("mine", (Message("user", (Image(picture), Text("What?"))),), ("this",), {"a": 1})]
+        made = [Completion(f"mine-{n}", "mine", f"It is {n}.", f"policy-{n}") for n in range(2)]
+        client.add(prompts, made)
+        client.add(prompts, made)
+        slug = client.make_project({"title": "Programs", "policies": ["policy-0", "policy-1"]}, {"comparison": 3})
+        assert [one["slug"] for one in client.projects()] == [slug]
+        told = client._send("POST", f"/api/v1/projects/{slug}/next", json={"tab": "t", "want": 3}).json()["items"]
+        said = [{"key": i["key"], "said": {"choice": i["candidates"][0]["id"]}, "seconds": 3.0} for i in told]
+        client._send("POST", "/api/v1/answers", json={"answers": said})
+        found = list(client.answers())
+        assert [answer.key for _, answer in found] == [one["key"] for one in said]
+        assert list(client.answers(after=found[0][0])) == found[1:]
+        with pytest.raises(StudioError, match="upload it first"):
+            client.add([Prompt("other", (Message("user", (Image("0" * 64),)),))])
+        with pytest.raises(StudioError, match="taken by another"):
+            client.add([Prompt("mine", (Message("user", (Text("Else?"),)),))])
+    with StudioClient(url, "hk_t_wrong") as stranger, pytest.raises(StudioError, match="401"):
+        list(stranger.answers())
+
+
+class Listener(BaseHTTPRequestHandler):
+    """Notes what it is told; refuses as long as it is asked to."""
+
+    seen: ClassVar[list[tuple[dict[str, str], bytes]]] = []
+    refusals = 0
+
+    def do_POST(self):
+        body = self.rfile.read(int(self.headers["content-length"]))
+        type(self).seen.append(({k.lower(): v for k, v in self.headers.items()}, body))
+        status = 503 if len(type(self).seen) <= type(self).refusals else 204
+        self.send_response(status)
+        self.end_headers()
+
+    def log_message(self, *args):
+        pass
+
+
+def test_a_webhook_is_signed_and_tried_again_until_it_is_heard(served, monkeypatch):
+    _, url, token = served
+    monkeypatch.setattr(webhooks, "WAITS", (0.05,) * 7)
+    Listener.seen, Listener.refusals = [], 2
+    listener = HTTPServer(("127.0.0.1", 0), Listener)
+    threading.Thread(target=listener.serve_forever, daemon=True).start()
+    with StudioClient(url, token) as client:
+        there = f"http://127.0.0.1:{listener.server_port}/hook?x=1"
+        made = client._send("POST", "/api/v1/webhooks", json={"url": there, "events": ["answer.created"]}).json()
+        slug = client.make_project({"title": "Told"})
+        [item] = client._send("POST", f"/api/v1/projects/{slug}/next", json={"tab": "t", "want": 1}).json()["items"]
+        said = {"answers": [{"key": item["key"], "said": {"choice": "tie"}}]}
+        for _ in range(2):  # the second changes nothing, and nobody is told of it
+            client._send("POST", "/api/v1/answers", json=said)
+        until = time.monotonic() + 20
+        while time.monotonic() < until:
+            [told] = client._send("GET", "/api/v1/webhooks").json()["webhooks"]
+            if told["delivered"]:
+                break
+            time.sleep(0.05)
+    listener.shutdown()
+    assert (told["delivered"], told["waiting"], "secret" in told) == (1, 0, False)
+    assert len(Listener.seen) == 3
+    assert len({headers["webhook-id"] for headers, _ in Listener.seen}) == 1
+    headers, body = Listener.seen[-1]
+    key = base64.b64decode(made["secret"].removeprefix("whsec_"))
+    text = f"{headers['webhook-id']}.{headers['webhook-timestamp']}.".encode() + body
+    assert (
+        headers["webhook-signature"] == "v1," + base64.b64encode(hmac.new(key, text, hashlib.sha256).digest()).decode()
+    )
+    assert json.loads(body)["data"]["key"] == item["key"]
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://127.0.0.1/x",
+        "http://localhost:8400/",
+        "http://[::1]/",
+        "http://169.254.169.254/latest",
+        "http://10.0.0.1/",
+        "http://192.168.1.1/",
+        "http://0.0.0.0/",
+        "http://[::ffff:127.0.0.1]/",
+        "http://2130706433/",
+        "http://user:pass@127.0.0.1/",
+        "file:///etc/passwd",
+        "gopher://127.0.0.1/",
+        "http:///x",
+        "http://127.0.0.1:99999/",
+    ],
+)
+def test_addresses_of_this_machine_and_of_its_network_are_not_reached(url):
+    with pytest.raises(Unreachable):
+        check(url, private=False)
+
+
+def test_the_address_that_was_checked_is_the_one_that_is_reached(monkeypatch):
+    asked = []
+
+    def resolve(name, port, **_):
+        asked.append(name)
+        number = "93.184.216.34" if len(asked) == 1 else "127.0.0.1"
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (number, port))]
+
+    monkeypatch.setattr(socket, "getaddrinfo", resolve)
+    place = check("https://twice.example/path?q=1", private=False)
+    assert (place.url, place.name) == ("https://93.184.216.34:443/path?q=1", "twice.example")
