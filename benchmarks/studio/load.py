@@ -52,10 +52,26 @@ async def client(port: int, token: str, slug: str, tab: str, until: float, told:
         wire.close()
 
 
-async def run(port: int, tokens: list[str], slug: str, seconds: float) -> Told:
-    """All clients at once."""
-    told, begun = Told(), time.perf_counter()
+async def run(
+    port: int, tokens: list[str], slug: str, seconds: float, told: Told | None = None, release: bool = False
+) -> Told:
+    """All clients at once.
+
+    Args:
+        port: of the studio.
+        tokens: one a client.
+        slug: of the project.
+        seconds: how long, at most.
+        told: where what they see is noted as it happens.
+        release: whether windows that were closed give back what they held, first.
+    """
+    told, begun = told or Told(), time.perf_counter()
     until = begun + seconds
+    if release:
+        for n, token in enumerate(tokens):
+            wire = Wire(port, token)
+            await wire.send("POST", f"/api/v1/projects/{slug}/release", {"tab": f"tab{n}"})
+            wire.close()
     await asyncio.gather(*(client(port, t, slug, f"tab{n}", until, told) for n, t in enumerate(tokens)))
     told.elapsed = time.perf_counter() - begun
     return told

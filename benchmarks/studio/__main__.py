@@ -1,0 +1,108 @@
+"""How quick the studio is, and whether anything is lost: `python -m benchmarks.studio --json FILE`.
+
+Client and server on one machine, over loopback; the client is a process of its own and as light as can be, the server
+is started as people start it. With `--postgresql URL` the same on an empty database of a PostgreSQL server.
+"""
+
+import argparse
+import asyncio
+import gzip
+import json
+import os
+import platform
+import tempfile
+import time
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+from benchmarks.studio.kill import kill_rounds
+from benchmarks.studio.load import run
+from benchmarks.studio.server import Server, fill, start, tokens_for
+from benchmarks.studio.wire import Wire
+from benchmarks.trl.machine import load_average, processor_name
+
+SECONDS, CLIENTS = 15.0, 16
+ROUNDS = 5
+
+
+def measure(place: str, folder: Path, seconds: float) -> dict[str, Any]:
+    """Speed, memory, and the weight of the answering page."""
+    fill(place, 20_000)
+    tokens = tokens_for(place, [f"ann{n}" for n in range(CLIENTS)])
+    begun = time.perf_counter()
+    server = start(place, folder)
+    try:
+        _page(server, tokens[0], "/enter")
+        first_page = time.perf_counter() - begun
+        found: dict[str, Any] = {"first_page_s": round(first_page, 3), "rss_mib_start": round(server.rss_mib, 1)}
+        asyncio.run(_project(server.port, tokens[0]))
+        found["page_kb"] = round(page_weight(server, tokens[0]) / 1000, 1)
+        for count in (1, CLIENTS):
+            told = asyncio.run(run(server.port, tokens[:count], "speed", seconds))
+            found[f"answers_per_second_{count}"] = round(len(told.kept) / told.elapsed, 1)
+            for share in (50, 95, 99):
+                found[f"p{share}_ms_{count}"] = round(told.quantile(share / 100), 2)
+        found["rss_mib"] = round(server.rss_mib, 1)
+        return found
+    finally:
+        server.stop()
+
+
+async def _project(port: int, token: str) -> None:
+    wire = Wire(port, token)
+    await wire.send("POST", "/api/v1/projects", {"settings": {"title": "speed", "overlap": 2}})
+    wire.close()
+
+
+def _page(server: Server, token: str, path: str) -> bytes:
+    headers = {"Authorization": f"Bearer {token}", "Accept-Encoding": "gzip"}
+    asked = urllib.request.Request(f"http://127.0.0.1:{server.port}{path}", headers=headers)
+    with urllib.request.urlopen(asked, timeout=30) as told:
+        return bytes(told.read())
+
+
+def page_weight(server: Server, token: str) -> int:
+    """Bytes over the wire of the answering page with all its scripts and styles."""
+    html = _page(server, token, "/p/speed")
+    seen, total = {"/static/style.css", "/static/page.js", "/static/answer.js", "/static/icon.svg"}, len(html)
+    waiting = sorted(seen)
+    while waiting:
+        data = _page(server, token, waiting.pop())
+        total += len(data)
+        for piece in gzip.decompress(data).decode().split('from "')[1:]:
+            name = piece.split('"')[0]
+            if name.startswith("/static/") and name not in seen:
+                seen.add(name)
+                waiting.append(name)
+    return total
+
+
+def main() -> None:
+    """Measure, print, write."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--json", type=Path, help="where the figures are written too")
+    parser.add_argument("--seconds", type=float, default=SECONDS, help="of load, with one client and with sixteen")
+    parser.add_argument("--rounds", type=int, default=ROUNDS, help="of kill -9")
+    parser.add_argument("--postgresql", default="", help="URL of an empty database, instead of SQLite")
+    given = parser.parse_args()
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        place = given.postgresql or str(folder / "feedback.db")
+        found = measure(place, folder, given.seconds)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        place = given.postgresql or str(folder / "feedback.db")
+        killed = kill_rounds(place, folder, given.rounds, CLIENTS, seed=0) if not given.postgresql else None
+    if killed is not None:
+        found |= {"lost_after_kill": killed["lost"], "kills": killed}
+    found["machine"] = {"processor": processor_name(), "cores": os.cpu_count(), "load": load_average()}
+    found["python"], found["database"] = platform.python_version(), "postgresql" if given.postgresql else "sqlite"
+    print(json.dumps(found, indent=1))
+    if given.json:
+        given.json.parent.mkdir(parents=True, exist_ok=True)
+        given.json.write_text(json.dumps(found, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,24 @@
+"""kill -9 under sixteen clients: every acknowledged answer is there once, overlap is exact, nothing is stuck."""
+
+from pathlib import Path
+
+import pytest
+from benchmarks.studio.kill import kill_rounds
+
+
+def check(found: dict[str, int]) -> None:
+    assert found["acknowledged"] > 20 * found["rounds"]
+    assert found["stored"] >= found["acknowledged"]
+    assert {name: found[name] for name in ("lost", "doubled", "over", "stuck")} == dict.fromkeys(
+        ("lost", "doubled", "over", "stuck"), 0
+    )
+
+
+@pytest.mark.slow
+def test_nothing_is_lost(tmp_path: Path):
+    check(kill_rounds(str(tmp_path / "feedback.db"), tmp_path, rounds=3, clients=16, seed=1))
+
+
+@pytest.mark.soak
+def test_nothing_is_lost_in_fifty_rounds(tmp_path: Path):
+    check(kill_rounds(str(tmp_path / "feedback.db"), tmp_path, rounds=50, clients=16, seed=2))
