@@ -8,6 +8,7 @@ from pathlib import Path
 import typer
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
+from sqlalchemy.exc import SQLAlchemyError
 
 from harken.feedback.exchange.load import Imported, Stopped, import_data
 from harken.feedback.exchange.mapping import find_mapping, shipped
@@ -56,6 +57,8 @@ def import_(
         mapping = find_mapping(name)
         done = import_data(mapping, path, out, limit, skip_bad, bar)
     console.print(summary(mapping.name, done), highlight=False, soft_wrap=True, markup=False)
+    for notice in done.notices:
+        errors.print(f"note: {notice}", highlight=False, soft_wrap=True, markup=False)
     for why in done.skipped[:LISTED]:
         errors.print(f"skipped: {why}", highlight=False, soft_wrap=True, markup=False)
     if len(done.skipped) > LISTED:
@@ -102,11 +105,13 @@ class _Bar:
     def __call__(self, step: str, done: int) -> bool:
         if step not in self._tasks:
             self._tasks[step] = self._bars.add_task(step, total=None)
-        if done % 50 == 0:
-            self._bars.update(self._tasks[step], completed=done)
+        self._bars.update(self._tasks[step], completed=done)
         return self._stopped
 
     def _stop(self, *signal_: object) -> None:
+        """Stop between two records; at the second time at once, also while the store is written."""
+        if self._stopped:
+            raise KeyboardInterrupt
         self._stopped = True
 
 
@@ -118,6 +123,12 @@ def _words() -> Iterator[None]:
     except Stopped as stopped:
         errors.print("stopped; nothing was added to the store: the same command begins again")
         raise typer.Exit(130) from stopped
+    except KeyboardInterrupt as stopped:
+        errors.print("stopped at once; what is in the store is whole: the same command goes on")
+        raise typer.Exit(130) from stopped
+    except SQLAlchemyError as error:
+        errors.print(f"error: the store cannot be written: {error}", highlight=False, soft_wrap=True, markup=False)
+        raise typer.Exit(2) from error
     except (ValueError, OSError) as error:
         errors.print(f"error: {error}", highlight=False, soft_wrap=True, markup=False)
         raise typer.Exit(2) from error
