@@ -72,10 +72,10 @@ class Store:
         return [part for message in self.prompts[prompt]["messages"] for part in message["content"]]
 
     def words(self, prompt: str) -> str:
-        return "".join(part["text"] for part in self.parts(prompt) if "text" in part)
+        return "".join(part["text"] for part in self.parts(prompt) if part["type"] == "text")
 
     def medium(self, prompt: str) -> str:
-        return next(value for part in self.parts(prompt) for key, value in part.items() if key in ("image", "audio"))
+        return next(part["sha256"] for part in self.parts(prompt) if part["type"] != "text")
 
 
 def harken(*arguments: object) -> str:
@@ -98,8 +98,8 @@ def bring(name: str, data: Path, out: Path, *more: object) -> tuple[str, Store]:
     assert len((out / "prompts.jsonl").read_text().splitlines()) == len(store.prompts)
     for prompt in store.prompts:
         for part in store.parts(prompt):
-            if "text" not in part:
-                (digest,) = (value for key, value in part.items() if key in ("image", "audio"))
+            if part["type"] != "text":
+                digest = part["sha256"]
                 assert sha((out / "blobs" / digest[:2] / digest[2:]).read_bytes()) == digest
     return first, store
 

@@ -18,6 +18,8 @@ from harken.data.settings import validate
 from harken.feedback.exchange.said import FORMS, AnswerOf, MappingError, check_form
 
 SHIPPED = Path(__file__).parent / "mappings"
+LONGEST_NAME = 80
+"""Of a mapping: it stands before ids, which have 200 letters."""
 Format = Literal["jsonl", "json", "csv", "tsv", "npz", "lines"]
 
 
@@ -200,13 +202,16 @@ def read_mapping(path: Path) -> ImportMapping:
         raise MappingError(f"{path}: a mapping holds keys such as records, prompt, completions and answers")
     try:
         read: ImportMapping = validate(ImportMapping, plain, "", MappingError)
+        read = read if read.name else replace(read, name=path.name.rsplit(".", 1)[0])
         _check(read)
     except MappingError as error:
         raise MappingError(f"{path}: {error}") from error
-    return read if read.name else replace(read, name=path.name.rsplit(".", 1)[0])
+    return read
 
 
 def _check(mapping: ImportMapping) -> None:
+    if not mapping.name.strip() or not mapping.name.isprintable() or len(mapping.name) > LONGEST_NAME:
+        raise MappingError(f"name: {mapping.name!r} is no name; write 1 to {LONGEST_NAME} printable letters")
     for i, part in enumerate(mapping.prompt.parts):
         _one_of(part, ("text", "image", "audio"), f"prompt.parts.{i}")
         for kind in ("image", "audio"):

@@ -19,7 +19,8 @@ from harken.feedback.records import check as check_statement
 from harken.feedback.records import feedback_to_json, kind_of
 from harken.types import Answer, Audio, Completion, Image, Message, Part, Prompt, Text
 
-LONGEST_NAME = 200
+LONGEST_NAME = 170
+"""With a mapping's name before it, it fits the 255 letters of the store's columns."""
 
 
 @dataclass
@@ -152,7 +153,7 @@ class Reader:
         said = [s for answer in self._mapping.answers for s in statements(answer.form, record.fields, completions)]
         by_id = {completion.id: completion for completion in completions}
         for statement in said:
-            _refuse_name(f"{self._mapping.name}/{statement.annotator}", "annotator")
+            _refuse_name(statement.annotator, "annotator")
             try:
                 check_statement(statement.feedback, by_id)
             except ValueError as error:
