@@ -19,12 +19,20 @@ errors = Console(stderr=True)
 LISTED = 20
 
 NAME = typer.Argument(
-    ..., help="A mapping that harken has (below), or the file of your own: mine.yaml", show_default=False
+    ...,
+    metavar="NAME",
+    help="A mapping that harken has (below), or the file of your own: mine.yaml",
+    show_default=False,
 )
 DATA = typer.Argument(
     ..., metavar="PATH", help="The folder that the data lie in; nothing outside is read", show_default=False
 )
-OUT = typer.Option(..., "--out", help="The folder that receives feedback.db, blobs/ and prompts.jsonl.")
+OUT = typer.Option(
+    None,
+    "--out",
+    help="The folder that receives feedback.db, blobs/ and prompts.jsonl; runs/NAME if not said.",
+    show_default=False,
+)
 LIMIT = typer.Option(None, "--limit", min=1, help="Read so many records at most: a try.", show_default=False)
 SKIP_BAD = typer.Option(False, "--skip-bad", help="Leave bad records out; counts and lists them.")
 
@@ -44,18 +52,18 @@ def _names() -> str:
     help="Bring a data set of people's feedback in: prompts with their pictures and sounds, completions, and answers. "
     "A mapping, a YAML file, says how the files are read. Doing it twice adds nothing; several data sets may go into "
     "one folder.\n\n"
-    "harken data import nlvr ../shared/data/nlvr --out runs/nlvr --limit 100\n\n"
+    "harken data import nlvr ../shared/data/nlvr --limit 100\n\n"
     "harken data import mine.yaml my-folder --out runs/mine --skip-bad",
     epilog=_names(),
     rich_help_panel=None,
 )
 def import_(
-    name: str = NAME, path: Path = DATA, out: Path = OUT, limit: int | None = LIMIT, skip_bad: bool = SKIP_BAD
+    name: str = NAME, path: Path = DATA, out: Path | None = OUT, limit: int | None = LIMIT, skip_bad: bool = SKIP_BAD
 ) -> None:
     """Read, store, and say in a line what came in."""
     with _words(), _Bar() as bar:
         mapping = find_mapping(name)
-        done = import_data(mapping, path, out, limit, skip_bad, bar)
+        done = import_data(mapping, path, out or Path("runs") / mapping.name, limit, skip_bad, bar)
     console.print(summary(mapping.name, done), highlight=False, soft_wrap=True, markup=False)
     for notice in done.notices:
         errors.print(f"note: {notice}", highlight=False, soft_wrap=True, markup=False)

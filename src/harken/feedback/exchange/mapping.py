@@ -210,8 +210,12 @@ def read_mapping(path: Path) -> ImportMapping:
 
 
 def _check(mapping: ImportMapping) -> None:
-    if not mapping.name.strip() or not mapping.name.isprintable() or len(mapping.name) > LONGEST_NAME:
-        raise MappingError(f"name: {mapping.name!r} is no name; write 1 to {LONGEST_NAME} printable letters")
+    fit = mapping.name.strip() and mapping.name.isprintable() and len(mapping.name) <= LONGEST_NAME
+    # It is the name of a folder, too: runs/NAME.
+    if not fit or "/" in mapping.name or mapping.name.startswith("."):
+        raise MappingError(
+            f"name: {mapping.name!r} is no name; write 1 to {LONGEST_NAME} printable letters, no slash, no dot first"
+        )
     for i, part in enumerate(mapping.prompt.parts):
         _one_of(part, ("text", "image", "audio"), f"prompt.parts.{i}")
         for kind in ("image", "audio"):
