@@ -22,9 +22,9 @@ answers: [{choice: {field: said, annotator: "{who}"}}]
 COMMAND = [sys.executable, "-c", "from harken.cli.main import run; run()", "data", "import"]
 
 
-def harken(*arguments: object) -> subprocess.CompletedProcess[str]:
+def harken(*arguments: object, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
     command = [*COMMAND, *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, check=False, env=ENVIRONMENT)
+    return subprocess.run(command, capture_output=True, text=True, check=False, env=ENVIRONMENT, cwd=cwd)
 
 
 def folder(tmp_path: Path, count: int = 3, bad: int = 0) -> list[object]:
@@ -53,6 +53,8 @@ def test_one_line_says_what_came_in(tmp_path):
         "even: 3 prompts, 6 completions, 3 answers (ranking 3); all new; annotators 1; media: none; "
         "skipped 0 of 3 records\n"
     )
+    assert harken(*folder(tmp_path)[:2], cwd=tmp_path).returncode == 0
+    assert (tmp_path / "runs" / "even" / "feedback.db").is_file()
     again = harken(*folder(tmp_path), "--limit", 2)
     assert "2 answers (ranking 2); new 0, 0 and 0;" in again.stdout
 
