@@ -1,7 +1,7 @@
 """The feedback store: append-only, one transaction an answer, an idempotency key for each."""
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -10,6 +10,7 @@ from sqlalchemy import Connection, func, insert, select
 from sqlalchemy.exc import IntegrityError
 
 from harken.feedback.database import StoreError, database_url, open_database
+from harken.feedback.forget import Forgotten, Further, forget
 from harken.feedback.intake import (
     Intake,
     answer_record,
@@ -180,6 +181,14 @@ class FeedbackStore:
         level = {"isolation_level": "REPEATABLE READ"} if self._engine.dialect.name == "postgresql" else {}
         with self._engine.connect().execution_options(**level) as connection:
             yield from stream(connection, at_once)
+
+    def forget(self, name: str, further: Sequence[Further] = ()) -> Forgotten:
+        """Replace an annotator's name by a pseudonym everywhere; see `harken.feedback.forget`.
+
+        Raises:
+            StoreError: if there is no such annotator.
+        """
+        return forget(self._engine, name, further)
 
     def export_jsonl(self, path: Path) -> None:
         """Write all answers, amended ones too, one a line; the file is whole or it is not there."""

@@ -180,8 +180,8 @@ def _own(row: Mapping[str, Any], reader: Reader, blobs: Blobs) -> Parcel:
     given = from_json(row[FIELD], reader.place)
     if len(given.answers) != 1 or not given.prompts:
         raise DataError(f"{reader.place}: the field {FIELD!r} must hold one answer; take it out to read the rest")
-    content = row["prompt"][0]["content"] if row.get("prompt") else []
-    seen = frozenset() if isinstance(content, str) else frozenset(modality for modality, _ in COLUMNS)
+    words = all(isinstance(turn.get("content"), str) for turn in row.get("chosen") or ())
+    seen = frozenset() if words else frozenset(modality for modality, _ in COLUMNS)
     try:
         candidates = list(_rows(given, None, seen))
     except KeyError as error:

@@ -1,0 +1,1 @@
+"""Lets the tests of formats import the strategies of stores that lie here."""
