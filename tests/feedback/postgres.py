@@ -16,7 +16,9 @@ PLACES = [*sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True), Path
 
 def folder_of_programs() -> Path:
     """Where initdb lies; the test that asks is skipped where it does not."""
-    pytest.importorskip("psycopg", reason="psycopg is not installed: pip install 'harken[postgresql]'")
+    # It needs libpq too, and says so as another ImportError.
+    why = "psycopg or libpq is not installed: pip install 'harken[postgresql]', apt-get install libpq5"
+    pytest.importorskip("psycopg", reason=why, exc_type=ImportError)
     found = next((place for place in PLACES if (place / "initdb").exists()), None)
     if found is None:
         pytest.skip("PostgreSQL is not installed: apt-get install postgresql")

@@ -2,6 +2,7 @@
 
 import os
 import secrets
+import threading
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from harken.feedback.store import FeedbackStore
 from harken.types import Answer, Completion, Prompt
 
 STORE, BLOBS = "feedback.db", "blobs"
+CHUNK = 1 << 16
 MODULES = (trl, parquet, label_studio, argilla, arena, table)
 FORMATS: dict[str, ModuleType] = {module.__name__.rsplit(".", 1)[-1]: module for module in MODULES}
 
@@ -142,6 +144,38 @@ def export_stream(name: str, place: Place, out: BinaryIO, suffix: str = "") -> T
     with FeedbackStore(there(place).store) as store:
         tally: Tally = format_.write(store, Blobs(place.blobs), out, suffix or format_.SUFFIXES[0])
     return tally
+
+
+def export_chunks(name: str, place: Place) -> Iterator[bytes]:
+    """The same in pieces, as an HTTP response wants it; a reader that stops reading ends the export.
+
+    Raises:
+        DataError: as `export_file`.
+        MediaError: if a medium is not there; some pieces may have gone out before.
+    """
+    source, target = os.pipe()
+    failed: list[BaseException] = []
+
+    def fill() -> None:
+        try:
+            with os.fdopen(target, "wb") as out:
+                export_stream(name, place, out)
+        except BrokenPipeError:
+            # Nobody reads any more.
+            return
+        except BaseException as error:
+            failed.append(error)
+
+    writer = threading.Thread(target=fill, name=f"export {name}")
+    writer.start()
+    try:
+        with os.fdopen(source, "rb") as pipe:
+            while chunk := pipe.read1(CHUNK):
+                yield chunk
+    finally:
+        writer.join()
+    if failed:
+        raise failed[0]
 
 
 def import_file(name: str, file: Path, place: Place, levels: int = 5) -> Imported:
