@@ -20,6 +20,7 @@ from harken.types import Answer, Completion, Prompt
 
 STORE, BLOBS = "feedback.db", "blobs"
 CHUNK = 1 << 16
+DATABASES = (".db", ".sqlite", ".sqlite3")
 MODULES = (trl, parquet, label_studio, argilla, arena, table)
 FORMATS: dict[str, ModuleType] = {module.__name__.rsplit(".", 1)[-1]: module for module in MODULES}
 
@@ -73,8 +74,9 @@ def find_place(given: str, blobs: Path | None = None) -> Place:
             raise DataError("a database does not say where its media lie; add --blobs FOLDER")
         return Place(given, blobs)
     path = Path(given)
-    folder = path.is_dir() or not (path.suffix or path.is_file())
-    file = path / STORE if folder else path
+    # What is not there yet is a folder, dots in its name or not, unless it is named as databases are.
+    is_file = path.is_file() or (path.suffix in DATABASES and not path.is_dir())
+    file = path if is_file else path / STORE
     return Place(str(file), blobs or file.parent / BLOBS)
 
 

@@ -360,3 +360,25 @@ def test_another_answer_under_a_key_is_told_and_the_first_stays(tmp_path: Path):
     file, _ = export_file("arena", places[0], tmp_path / "out.json")
     assert import_file("arena", file, places[1]).differing == ("k1",)
     assert held(places[1])["k1"].feedback.choice == "b"
+
+
+def test_where_a_store_lies(tmp_path: Path):
+    assert find_place("runs/v1.2").store == "runs/v1.2/feedback.db"
+    assert find_place("runs/v1.2").blobs == Path("runs/v1.2/blobs")
+    assert find_place("runs/x.db").store == "runs/x.db" and find_place("runs/x.db").blobs == Path("runs/blobs")
+    (tmp_path / "old.db").mkdir()
+    assert find_place(str(tmp_path / "old.db")).store.endswith("old.db/feedback.db")
+    assert find_place("postgresql://h/b", Path("media")).blobs == Path("media")
+
+
+def test_an_annotation_that_was_opened_again_keeps_its_time(tmp_path: Path):
+    place = find_place(str(tmp_path))
+    with FeedbackStore(place.store) as store:
+        store.add_prompts([Prompt("p", ())])
+        store.add_completions([Completion("x", "p", "x", "model")])
+        store.add(Answer("k1", "ada", "human", Rating("p", "x", 3), 2.0))
+    file, _ = export_file("label_studio", place, tmp_path / "out.json")
+    records = json.loads(file.read_text())
+    records[0]["annotations"][0]["lead_time"] = 99.0
+    done = import_file("label_studio", written(tmp_path, "changed.json", records), place)
+    assert (done.new, done.differing) == ((0, 0, 0), ())

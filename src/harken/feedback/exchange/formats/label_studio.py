@@ -100,7 +100,7 @@ def _answers(task: Task, annotations: list[Mapping[str, Any]], place: str, forei
         for result in results:
             meta = result.get("meta")
             if isinstance(meta, Mapping) and FIELD in meta:
-                answers.append(_own_answer(annotation, result, task, at))
+                answers.append(_own_answer(result, at))
                 continue
             said = said_by(result, task, at)
             if isinstance(said, str):
@@ -191,12 +191,11 @@ def _own_task(data: Mapping[str, Any], place: str, foreign: Foreign) -> Task:
     return Task(given.prompts, named, question.criterion or "overall", levels, question.kind)
 
 
-def _own_answer(annotation: Mapping[str, Any], result: Mapping[str, Any], task: Task, at: str) -> Answer:
+def _own_answer(result: Mapping[str, Any], at: str) -> Answer:
     try:
         answer = answer_from_json(result["meta"][FIELD])
     except (ValueError, RecursionError) as error:
         raise DataError(f"{at}: meta.{FIELD} is not as harken wrote it ({error}); take it out") from error
+    # `lead_time` is not compared: Label Studio counts on when somebody opens the annotation again.
     refuse_changed(result, _result(answer.feedback), at)
-    # Whole seconds come back as whole numbers, which are equal.
-    refuse_changed(annotation, {"lead_time": answer.seconds}, at)
     return answer
