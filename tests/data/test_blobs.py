@@ -302,3 +302,17 @@ def test_export_names_the_format(blobs, tmp_path):
         assert (tmp_path / "out" / name).read_bytes() == data
     with pytest.raises(MediaError):
         blobs.export(sha256, "audio", tmp_path / "out")
+
+
+def test_without_flushing_files_are_the_same_and_settle_has_them_on_the_disk(tmp_path):
+    later, now = Blobs(tmp_path / "later", flush=False), Blobs(tmp_path / "now")
+    names = [later.put(png(seed), "image") for seed in range(3)]
+    assert names == [now.put(png(seed), "image") for seed in range(3)]
+    later.settle()
+    now.settle()
+    assert [later.read(name) for name in names] == [now.read(name) for name in names]
+    # What a power cut left half written is mended by putting it again.
+    later.path(names[0]).write_bytes(png(0)[:10])
+    assert later.put(png(0), "image") == names[0]
+    assert later.read(names[0]) == png(0)
+    assert [path.name for path in (tmp_path / "later").rglob(".*")] == []

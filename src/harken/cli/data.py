@@ -8,6 +8,7 @@ from pathlib import Path
 import typer
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
+from sqlalchemy.exc import SQLAlchemyError
 
 from harken.feedback.exchange.load import Imported, Stopped, import_data
 from harken.feedback.exchange.mapping import find_mapping, shipped
@@ -18,12 +19,20 @@ errors = Console(stderr=True)
 LISTED = 20
 
 NAME = typer.Argument(
-    ..., help="A mapping that harken has (below), or the file of your own: mine.yaml", show_default=False
+    ...,
+    metavar="NAME",
+    help="A mapping that harken has (below), or the file of your own: mine.yaml",
+    show_default=False,
 )
 DATA = typer.Argument(
     ..., metavar="PATH", help="The folder that the data lie in; nothing outside is read", show_default=False
 )
-OUT = typer.Option(..., "--out", help="The folder that receives feedback.db, blobs/ and prompts.jsonl.")
+OUT = typer.Option(
+    None,
+    "--out",
+    help="The folder that receives feedback.db, blobs/ and prompts.jsonl; runs/NAME if not said.",
+    show_default=False,
+)
 LIMIT = typer.Option(None, "--limit", min=1, help="Read so many records at most: a try.", show_default=False)
 SKIP_BAD = typer.Option(False, "--skip-bad", help="Leave bad records out; counts and lists them.")
 
@@ -43,19 +52,21 @@ def _names() -> str:
     help="Bring a data set of people's feedback in: prompts with their pictures and sounds, completions, and answers. "
     "A mapping, a YAML file, says how the files are read. Doing it twice adds nothing; several data sets may go into "
     "one folder.\n\n"
-    "harken data import nlvr ../shared/data/nlvr --out runs/nlvr --limit 100\n\n"
+    "harken data import nlvr ../shared/data/nlvr --limit 100\n\n"
     "harken data import mine.yaml my-folder --out runs/mine --skip-bad",
     epilog=_names(),
     rich_help_panel=None,
 )
 def import_(
-    name: str = NAME, path: Path = DATA, out: Path = OUT, limit: int | None = LIMIT, skip_bad: bool = SKIP_BAD
+    name: str = NAME, path: Path = DATA, out: Path | None = OUT, limit: int | None = LIMIT, skip_bad: bool = SKIP_BAD
 ) -> None:
     """Read, store, and say in a line what came in."""
     with _words(), _Bar() as bar:
         mapping = find_mapping(name)
-        done = import_data(mapping, path, out, limit, skip_bad, bar)
+        done = import_data(mapping, path, out or Path("runs") / mapping.name, limit, skip_bad, bar)
     console.print(summary(mapping.name, done), highlight=False, soft_wrap=True, markup=False)
+    for notice in done.notices:
+        errors.print(f"note: {notice}", highlight=False, soft_wrap=True, markup=False)
     for why in done.skipped[:LISTED]:
         errors.print(f"skipped: {why}", highlight=False, soft_wrap=True, markup=False)
     if len(done.skipped) > LISTED:
@@ -102,11 +113,13 @@ class _Bar:
     def __call__(self, step: str, done: int) -> bool:
         if step not in self._tasks:
             self._tasks[step] = self._bars.add_task(step, total=None)
-        if done % 50 == 0:
-            self._bars.update(self._tasks[step], completed=done)
+        self._bars.update(self._tasks[step], completed=done)
         return self._stopped
 
     def _stop(self, *signal_: object) -> None:
+        """Stop between two records; at the second time at once, also while the store is written."""
+        if self._stopped:
+            raise KeyboardInterrupt
         self._stopped = True
 
 
@@ -118,6 +131,12 @@ def _words() -> Iterator[None]:
     except Stopped as stopped:
         errors.print("stopped; nothing was added to the store: the same command begins again")
         raise typer.Exit(130) from stopped
+    except KeyboardInterrupt as stopped:
+        errors.print("stopped at once; what is in the store is whole: the same command goes on")
+        raise typer.Exit(130) from stopped
+    except SQLAlchemyError as error:
+        errors.print(f"error: the store cannot be written: {error}", highlight=False, soft_wrap=True, markup=False)
+        raise typer.Exit(2) from error
     except (ValueError, OSError) as error:
         errors.print(f"error: {error}", highlight=False, soft_wrap=True, markup=False)
         raise typer.Exit(2) from error

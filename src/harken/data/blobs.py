@@ -31,8 +31,8 @@ class Blobs:
     Args:
         folder: made with the first medium.
         limits: how big media may be.
-        flush: have each file on the disk before `put` returns. Without, `settle` does so for all at once, which is a
-            hundred times faster for thousands of media; call it before anything says that they are there.
+        flush: have each file on the disk before `put` returns. Without, `settle` does so for all at once, which is
+            much faster for thousands of media; call it before anything says that they are there.
     """
 
     def __init__(self, folder: Path | str, limits: Limits = DEFAULT, flush: bool = True):

@@ -4,14 +4,15 @@ import json
 import logging
 import os
 import secrets
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
 from harken.data.blobs import Blobs
 from harken.data.media.limits import MediaError
-from harken.data.record import NAMES, FieldError, check, read_record, shown, write_record
+from harken.data.record import NAMES, FieldError, check, read_record, write_record
+from harken.data.strict_json import parse_line
 from harken.types import Image, Modality, Prompt, Text
 
 LOG = logging.getLogger(__name__)
@@ -150,7 +151,7 @@ def _read(path: Path, blobs: Blobs, bad: Callable[[PromptError], None]) -> Itera
     for number, line in _lines(path):
         record: object = None
         try:
-            record = _parse(line)
+            record = parse_line(line)
             prompt = read_record(record, blobs, path.parent)
             _refuse_repeat(prompt.id, number, seen)
         except FieldError as error:
@@ -177,39 +178,6 @@ def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
         raise PromptError(path, None, None, "", f"cannot be read: {error.strerror}") from error
     if empty:
         raise PromptError(path, None, None, "", 'empty; write one object a line: {"messages": [...]}')
-
-
-def _parse(line: bytes) -> object:
-    try:
-        text = line.decode()
-    except UnicodeDecodeError as error:
-        raise FieldError("", f"byte {error.start + 1} of the line is not UTF-8; save the file as UTF-8") from error
-    try:
-        return json.loads(text, object_pairs_hook=_no_repeats, parse_constant=_no_constant)
-    except json.JSONDecodeError as error:
-        hint = "write one whole object a line, and no list around them" if text.lstrip()[:1] in "[{]}" else "mend it"
-        raise FieldError("", f"not JSON ({error.msg} at letter {error.pos + 1}); {hint}") from error
-    except RecursionError as error:
-        raise FieldError("", "nested too deeply; flatten it") from error
-    except ValueError as error:
-        if isinstance(error, FieldError):
-            raise
-        raise FieldError("", f"a number that is too long ({error}); write it as a string") from error
-
-
-def _no_repeats(pairs: Sequence[tuple[str, object]]) -> object:
-    fields = dict(pairs)
-    if len(fields) < len(pairs):
-        keys = [key for key, _ in pairs]
-        repeated = next(key for key in keys if keys.count(key) > 1)
-        raise FieldError(
-            shown(repeated), "the key is there twice in one object, and only one would be read; remove one"
-        )
-    return fields
-
-
-def _no_constant(name: str) -> NoReturn:
-    raise FieldError("", f"{name} is not JSON; write null or leave it out")
 
 
 def _refuse_repeat(name: str, number: int, seen: dict[str, int]) -> None:

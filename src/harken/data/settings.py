@@ -3,7 +3,7 @@
 import dataclasses
 import difflib
 from collections.abc import Mapping
-from typing import Any, get_args
+from typing import Any, get_args, get_origin
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -31,14 +31,23 @@ def validate(kind: type, value: Any, where: str, error: type[ValueError] = Setti
         lines = []
         for problem in found.errors():
             place = ".".join([where, *map(str, problem["loc"])]).strip(".")
-            lines.append(f"{place}: {problem['msg']} (it is {problem['input']!r})")
+            # What is missing has no value to show; its whole surroundings would be.
+            missing = problem["type"] == "missing"
+            lines.append(
+                f"{place}: it is missing" if missing else f"{place}: {problem['msg']} (it is {problem['input']!r})"
+            )
         raise error("; ".join(lines)) from found
 
 
 def _dataclass_of(annotation: Any) -> type | None:
-    """The dataclass that an annotation speaks of: `X`, `X | None`, `tuple[X, ...]`, `str | X`."""
+    """The dataclass that an annotation speaks of: `X`, `X | None`, `tuple[X, ...]`, `str | X`.
+
+    The keys of a mapping of dataclasses are anybody's; what is wrong below them, pydantic says.
+    """
     if isinstance(annotation, type) and dataclasses.is_dataclass(annotation):
         return annotation
+    if get_origin(annotation) in (Mapping, dict):
+        return None
     return next((found for option in get_args(annotation) if (found := _dataclass_of(option))), None)
 
 

@@ -1,7 +1,7 @@
 """The feedback store: append-only, one transaction an answer, an idempotency key for each."""
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -10,6 +10,7 @@ from sqlalchemy import Connection, Engine, func, insert, select
 from sqlalchemy.exc import IntegrityError
 
 from harken.feedback.database import StoreError, database_url, open_database
+from harken.feedback.forget import Forgotten, Further, forget
 from harken.feedback.intake import (
     Intake,
     answer_record,
@@ -21,6 +22,7 @@ from harken.feedback.intake import (
 )
 from harken.feedback.records import prompt_from_json, prompt_to_json
 from harken.feedback.schema import TABLES, annotators, answers, completions, metadata, prompts
+from harken.feedback.stream import Item, stream
 from harken.types import Answer, Completion, Prompt
 
 
@@ -183,6 +185,25 @@ class FeedbackStore:
         with self._engine.connect() as connection:
             tables = [metadata.tables[name] for name in TABLES]
             return {t.name: int(connection.scalar(select(func.count()).select_from(t)) or 0) for t in tables}
+
+    def stream(self, at_once: int = 100) -> Iterator[Item]:
+        """All prompts in the order that they came, each with all that was said of it, as the store was at the start.
+
+        Args:
+            at_once: how many prompts are held in memory.
+        """
+        # Else each query would see what was committed in the meantime; SQLite's transactions never do.
+        level = {"isolation_level": "REPEATABLE READ"} if self._engine.dialect.name == "postgresql" else {}
+        with self._engine.connect().execution_options(**level) as connection:
+            yield from stream(connection, at_once)
+
+    def forget(self, name: str, further: Sequence[Further] = ()) -> Forgotten:
+        """Replace an annotator's name by a pseudonym everywhere; see `harken.feedback.forget`.
+
+        Raises:
+            StoreError: if there is no such annotator.
+        """
+        return forget(self._engine, name, further)
 
     def export_jsonl(self, path: Path) -> None:
         """Write all answers, amended ones too, one a line; the file is whole or it is not there."""

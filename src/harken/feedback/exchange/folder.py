@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from harken.data.media.limits import MediaError
-from harken.feedback.exchange.tables import DataError, read_arrays
+from harken.feedback.exchange.tables import MOST, DataError, read_arrays, refuse_much
 
 BROKEN = (zipfile.BadZipFile, zlib.error, RuntimeError, NotImplementedError, EOFError, OSError)
 
@@ -20,15 +20,17 @@ class Folder:
 
     Args:
         root: the folder.
+        most: bytes that one file of records may hold, unpacked.
 
     Raises:
         DataError: if there is no such folder.
     """
 
-    def __init__(self, root: Path):
+    def __init__(self, root: Path, most: int = MOST):
         if not root.is_dir():
             raise DataError(f"{root}: there is no such folder; give the one that the data set's files lie in")
         self.root = Path(os.path.realpath(root))
+        self.most = most
         self._archives: dict[str, dict[str, list[zipfile.ZipFile]]] = {}
         self._opened: dict[Path, zipfile.ZipFile] = {}
         self._arrays: dict[str, dict[str, Any]] = {}
@@ -40,38 +42,61 @@ class Folder:
         for archive in self._opened.values():
             archive.close()
 
-    def files(self, pattern: str) -> list[Path]:
-        """Regular files that a path or a pattern names, by name.
+    def files(self, pattern: str, without: str | None = None) -> list[Path]:
+        """Regular files that a path or a pattern names, by name. Hidden ones only if the pattern says so.
+
+        Args:
+            pattern: what is looked for.
+            without: what of it is left out.
 
         Raises:
             DataError: if it leaves the folder, or there is no such file.
         """
-        refuse_leaving(pattern)
-        found = sorted(path for path in self.root.glob(pattern) if path.is_file())
+        omitted = set() if without is None else set(self._found(without))
+        found = [path for path in self._found(pattern) if path not in omitted]
         for path in found:
             if not Path(os.path.realpath(path)).is_relative_to(self.root):
                 raise DataError(f"{path}: a link that leaves {self.root}; put the file itself into the folder")
         if not found:
-            raise DataError(f"{self.root} holds no file {pattern!r}; is it the right folder, and does the mapping fit?")
+            but = f" but {without!r}" if omitted else ""
+            raise DataError(
+                f"{self.root} holds no file {pattern!r}{but}; is it the right folder, and does the mapping fit?"
+            )
         return found
 
-    def sources(self, pattern: str, archives: str | None) -> Iterator[tuple[str, bytes]]:
+    def _found(self, pattern: str) -> list[Path]:
+        refuse_leaving(pattern)
+        # A name may hold what means something in a pattern: answers[1].csv.
+        if (self.root / pattern).is_file():
+            return [self.root / pattern]
+        try:
+            found = sorted(path for path in self.root.glob(pattern) if path.is_file())
+        except ValueError as error:
+            raise DataError(f"{pattern!r} is no pattern: {error}; write one such as *.jsonl") from error
+        # Such as ._train.jsonl, which some systems put beside each file.
+        hidden = pattern.startswith(".") or "/." in pattern
+        return [p for p in found if hidden or not any(s.startswith(".") for s in p.relative_to(self.root).parts)]
+
+    def sources(self, pattern: str, archives: str | None, without: str | None = None) -> Iterator[tuple[str, bytes]]:
         """Names and bytes of files, or of members of archives, by name.
 
         Raises:
-            DataError: as `files`; and if an archive is broken, or none of them holds such a member.
+            DataError: as `files`; and if an archive is broken, none of them holds such a member, or one is too big.
         """
         if archives is None:
-            for path in self.files(pattern):
-                yield str(path.relative_to(self.root)), path.read_bytes()
+            for path in self.files(pattern, without):
+                name = str(path.relative_to(self.root))
+                refuse_much(name, path.stat().st_size, self.most)
+                yield name, path.read_bytes()
             return
         refuse_leaving(pattern)
         members = self._members(archives)
-        found = sorted(name for name in members if PurePosixPath(name).match(pattern))
+        found = sorted(n for n in members if _fits(n, pattern) and not (without and _fits(n, without)))
         if not found:
             raise DataError(f"no member {pattern!r} in {archives!r} of {self.root}; correct records.files")
         for name in found:
             for archive in members[name]:
+                refuse_much(f"{archive.filename}: {name}", archive.getinfo(name).file_size, self.most)
                 try:
                     yield f"{Path(str(archive.filename)).name}:{name}", archive.read(name)
                 except BROKEN as error:
@@ -89,8 +114,12 @@ class Folder:
         if not holders:
             raise MediaError(f"{name!r} is in none of the archives {archives!r}; correct the mapping, or add the file")
         if len(holders) > 1:
-            where = " and ".join(Path(str(archive.filename)).name for archive in holders)
-            raise MediaError(f"{name!r} is in {where}; name one archive in the mapping, such as zip: '{{@file}}.zip'")
+            where = sorted({Path(str(archive.filename)).name for archive in holders})
+            if len(where) == 1:
+                raise MediaError(f"{name!r} is in {where[0]} twice; make the archive again")
+            raise MediaError(
+                f"{name!r} is in {' and '.join(where)}; name one archive in the mapping, such as zip: '{{@file}}.zip'"
+            )
         try:
             with holders[0].open(name) as file:
                 return file.read(most + 1)
@@ -109,7 +138,8 @@ class Folder:
             files = self.files(name)
             if len(files) > 1:
                 raise DataError(f"{name!r} names {len(files)} files; name one npz")
-            self._arrays[name] = read_arrays(files[0].read_bytes(), name)
+            refuse_much(name, files[0].stat().st_size, self.most)
+            self._arrays[name] = read_arrays(files[0].read_bytes(), name, self.most)
         return self._arrays[name]
 
     def byte_range(self, name: str, row: int, data: str, offsets: str) -> bytes:
@@ -156,6 +186,11 @@ class Folder:
             except BROKEN as error:
                 raise DataError(f"{path} is no zip archive, or broken: {error}") from error
         return self._opened[path]
+
+
+def _fits(name: str, pattern: str) -> bool:
+    hidden = PurePosixPath(name).name.startswith(".")
+    return name == pattern or (PurePosixPath(name).match(pattern) and not hidden)
 
 
 def refuse_leaving(name: str) -> None:

@@ -4,7 +4,7 @@ import json
 import os
 import secrets
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -12,9 +12,11 @@ from pathlib import Path
 from harken.data.blobs import Blobs
 from harken.data.record import write_record
 from harken.feedback.exchange.folder import Folder
+from harken.feedback.exchange.forms import LIST
 from harken.feedback.exchange.mapping import ImportMapping
 from harken.feedback.exchange.media import MediaDoor
 from harken.feedback.exchange.read import Harvest, Reader, parts_of, records
+from harken.feedback.exchange.said import Said, fields_of
 from harken.feedback.exchange.tables import DataError
 from harken.feedback.exchange.templates import RecordError
 from harken.feedback.records import kind_of
@@ -41,6 +43,7 @@ class Imported:
         annotators: how many annotators.
         media: by kind, how many media.
         skipped: the errors of the records that were left out.
+        notices: what else a user should know.
         new: how many prompts, completions and answers the store did not have.
     """
 
@@ -52,6 +55,7 @@ class Imported:
     annotators: int
     media: Counter[str]
     skipped: tuple[str, ...]
+    notices: tuple[str, ...]
     new: tuple[int, int, int]
 
 
@@ -78,6 +82,7 @@ def import_data(
         StoreError: if the store holds something else under an id.
         Stopped: if `told` said so.
     """
+    _refuse_place(data, out)
     # One flush of all media in the end, and before the store says that they are there: a flush each takes minutes.
     blobs = Blobs(out / BLOBS, flush=False)
     skipped: list[str] = []
@@ -109,8 +114,33 @@ def import_data(
         len({answer.annotator for answer in answers}),
         parts_of(list(harvest.prompts.values())),
         tuple(skipped),
+        tuple(_notices(mapping, harvest)),
         new,
     )
+
+
+def _refuse_place(data: Path, out: Path) -> None:
+    """Refuse to write among the data, or over somebody's file."""
+    if os.path.realpath(data) == os.path.realpath(out):
+        raise DataError(f"{out} is the data's own folder; give another one with --out")
+    if (out / PROMPTS).exists() and not (out / STORE).exists():
+        raise DataError(
+            f"{out / PROMPTS} is there and no {STORE} beside it, so harken did not write it; give another --out"
+        )
+
+
+def _notices(mapping: ImportMapping, harvest: Harvest) -> Iterator[str]:
+    """What was read and not kept twice, and what was looked for and not found."""
+    if harvest.repeated:
+        yield f"{harvest.repeated} answers are in several files word for word, and were taken once"
+    if harvest.silent:
+        yield f"{harvest.silent} records say nothing: their prompts came in without answers"
+    for i, answer in enumerate(mapping.answers):
+        form = answer.form
+        fields = fields_of(form) if isinstance(form, Said) else ()
+        # Several fields of ranks are one list.
+        if isinstance(form, Said) and form.blanks and not any(name in harvest.read for name in (*fields, LIST)):
+            yield f"answers.{i}: no record says anything in {', '.join(fields)}; is that the field's name?"
 
 
 def _keep(harvest: Harvest, out: Path, told: Callable[[str, int], bool]) -> tuple[int, int, int]:

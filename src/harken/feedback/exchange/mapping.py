@@ -1,9 +1,9 @@
 """A mapping says, in a YAML file and not in code, how the files of a data set become prompts, completions and answers.
 
 Names in braces are templates: `{speaker}` is the record's field, `{contest.description}` a field of a joined or nested
-object, `{input?}` one that may be missing. What harken knows of a record begins with @: `{@row}` its number in the file
-from 0, `{@file}` the file's name without its ending, `{@key}` its key in an object of records. docs/import.md explains
-each key.
+object, `{input?}` one that may be missing; `{{` and `}}` are braces. What harken knows of a record begins with @:
+`{@row}` its number in the file from 0, `{@file}` the file's name without its ending, `{@key}` its key in an object of
+records. docs/import.md explains each key.
 """
 
 from collections.abc import Mapping
@@ -15,15 +15,12 @@ from typing import Any, Literal
 import yaml
 
 from harken.data.settings import validate
-from harken.types import AnnotatorKind, Choice
+from harken.feedback.exchange.said import FORMS, AnswerOf, MappingError, check_form
 
 SHIPPED = Path(__file__).parent / "mappings"
+LONGEST_NAME = 80
+"""Of a mapping: it stands before ids, which have 200 letters."""
 Format = Literal["jsonl", "json", "csv", "tsv", "npz", "lines"]
-FORMS = ("rating", "comparison", "choice", "counts")
-
-
-class MappingError(ValueError):
-    """A mapping cannot be found or read."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +48,7 @@ class Records:
 
     Attributes:
         files: a path below the data's folder, or a pattern such as `*.jsonl`; `.gz` is unpacked.
+        without: those of them that are not read, as a path or pattern.
         zip: archives to look for `files` in, as a path or pattern.
         format: what the files are, if their names do not say it.
         at: path of the list of records inside a JSON file, if it is not the whole.
@@ -60,6 +58,7 @@ class Records:
     """
 
     files: str
+    without: str | None = None
     zip: str | None = None
     format: Format | None = None
     at: str | None = None
@@ -112,7 +111,8 @@ class PromptOf:
         parts: what the user's turn holds.
         id: template of its id, below the mapping's name; made of the content if not said.
         system: template of a system turn before it.
-        facts: what rules and splits may read: by name, a template (one field alone keeps its type) or a constant.
+        facts: what rules and splits may read: by name, a template (one field alone keeps its type, and is left out if
+            it may be missing and is) or a constant.
         references: templates of answers known to be good; empty ones are left out.
     """
 
@@ -132,124 +132,14 @@ class CompletionsOf:
         field: the path of a list in the record, instead of `texts`.
         text: template of an item's text, whose own fields are `{@item.field}`.
         policy: template of who wrote them; or one a text. The mapping's name if not said.
+        empty: a text that comes out empty is an answer that says nothing; otherwise it is an error.
     """
 
     texts: tuple[str, ...] = ()
     field: str | None = None
     text: str = "{@item}"
     policy: str | tuple[str, ...] | None = None
-
-
-@dataclass(frozen=True)
-class Said:
-    """Who said something, and where it stands. A list in the field is one value of each annotator, an object likewise.
-
-    Attributes:
-        annotator: template of who said it, below the mapping's name. `{@index}` is the place in a list, `{@key}` the
-            key in an object, `{@field}` the field's name.
-        field: the path of the field, or of several; `*` in it stands for every item of a list.
-        criterion: what was judged.
-        kind: `human`, `simulated` or `model`.
-        blanks: empty values mean that nobody answered; otherwise they are errors.
-    """
-
-    annotator: str
-    field: str | tuple[str, ...] = ()
-    criterion: str = "overall"
-    kind: AnnotatorKind = "human"
-    blanks: bool = False
-
-
-@dataclass(frozen=True)
-class RatingOf(Said):
-    """Grades. `low` becomes 1 and `high` becomes `levels`, what is between is rounded.
-
-    Attributes:
-        low: the scale's worst value.
-        high: the scale's best value (it may be the smaller number).
-        levels: how many grades; one for each whole number if not said.
-        completion: which completion is graded, from 0.
-        per: whether the items of a list are of several annotators, or grades of the completions in order.
-    """
-
-    low: float = 1
-    high: float = 5
-    levels: int | None = None
-    completion: int = 0
-    per: Literal["annotator", "completion"] = "annotator"
-
-
-@dataclass(frozen=True)
-class ComparisonOf(Said):
-    """Which of two completions is better.
-
-    Attributes:
-        choices: by the field's value: a, b, tie or both_bad.
-        choice: what all records say, where no field does (a set of chosen and rejected texts).
-        a: which completion is a, from 0.
-        b: which completion is b.
-    """
-
-    choices: Mapping[Any, Choice] = field(default_factory=dict)
-    choice: Choice | None = None
-    a: int = 0
-    b: int = 1
-
-
-@dataclass(frozen=True)
-class ChoiceOf(Said):
-    """One of all completions was chosen.
-
-    Attributes:
-        by: whether the field holds the completion's text or its number.
-        first: the number of the first completion.
-    """
-
-    by: Literal["text", "number"] = "text"
-    first: int = 0
-
-
-@dataclass(frozen=True)
-class CountsOf:
-    """How many people of an anonymous crowd said what.
-
-    Attributes:
-        annotator: template of the crowd's name.
-        grades: grade by field that counts it, from 1 (worst); gives ratings.
-        choices: completion's text by field that counts it, or the fields alone where they are the texts; gives choices.
-        completion: which completion `grades` are of, from 0.
-        criterion: what was judged.
-        kind: `human`, `simulated` or `model`.
-    """
-
-    annotator: str
-    grades: Mapping[str, int] = field(default_factory=dict)
-    choices: Mapping[str, str] | tuple[str, ...] = ()
-    completion: int = 0
-    criterion: str = "overall"
-    kind: AnnotatorKind = "human"
-
-
-@dataclass(frozen=True)
-class AnswerOf:
-    """What was said, in one of four forms.
-
-    Attributes:
-        rating: grades.
-        comparison: which of two is better.
-        choice: which of all was chosen.
-        counts: numbers of votes.
-    """
-
-    rating: RatingOf | None = None
-    comparison: ComparisonOf | None = None
-    choice: ChoiceOf | None = None
-    counts: CountsOf | None = None
-
-    @property
-    def form(self) -> RatingOf | ComparisonOf | ChoiceOf | CountsOf:
-        """The one that is given."""
-        return next(given for name in FORMS if (given := getattr(self, name)) is not None)
+    empty: bool = False
 
 
 @dataclass(frozen=True)
@@ -312,13 +202,20 @@ def read_mapping(path: Path) -> ImportMapping:
         raise MappingError(f"{path}: a mapping holds keys such as records, prompt, completions and answers")
     try:
         read: ImportMapping = validate(ImportMapping, plain, "", MappingError)
+        read = read if read.name else replace(read, name=path.name.rsplit(".", 1)[0])
         _check(read)
     except MappingError as error:
         raise MappingError(f"{path}: {error}") from error
-    return read if read.name else replace(read, name=path.name.rsplit(".", 1)[0])
+    return read
 
 
 def _check(mapping: ImportMapping) -> None:
+    fit = mapping.name.strip() and mapping.name.isprintable() and len(mapping.name) <= LONGEST_NAME
+    # It is the name of a folder, too: runs/NAME.
+    if not fit or "/" in mapping.name or mapping.name.startswith("."):
+        raise MappingError(
+            f"name: {mapping.name!r} is no name; write 1 to {LONGEST_NAME} printable letters, no slash, no dot first"
+        )
     for i, part in enumerate(mapping.prompt.parts):
         _one_of(part, ("text", "image", "audio"), f"prompt.parts.{i}")
         for kind in ("image", "audio"):
@@ -329,33 +226,9 @@ def _check(mapping: ImportMapping) -> None:
         raise MappingError("completions: give either texts or a field")
     for i, answer in enumerate(mapping.answers):
         _one_of(answer, FORMS, f"answers.{i}")
-        _check_form(answer.form, f"answers.{i}")
+        check_form(answer.form, f"answers.{i}")
 
 
 def _one_of(given: object, names: tuple[str, ...], where: str) -> None:
     if sum(getattr(given, name) is not None for name in names) != 1:
         raise MappingError(f"{where}: give one of {', '.join(names)}")
-
-
-def _check_form(form: RatingOf | ComparisonOf | ChoiceOf | CountsOf, where: str) -> None:
-    match form:
-        case CountsOf():
-            if bool(form.grades) == bool(form.choices):
-                raise MappingError(f"{where}.counts: give either grades or choices")
-            if form.grades and (min(form.grades.values()) < 1 or max(form.grades.values()) < 2):
-                raise MappingError(f"{where}.counts.grades: grades are 1, 2 and so on; at least two")
-        case ComparisonOf():
-            if bool(form.choices) == (form.choice is not None):
-                raise MappingError(f"{where}.comparison: give either choices, by the field's value, or one choice")
-            if bool(form.choices) != bool(form.field):
-                raise MappingError(f"{where}.comparison: a field needs choices, and choices need a field")
-        case _:
-            if not form.field:
-                raise MappingError(f"{where}: name the field that holds what was said")
-            if isinstance(form, RatingOf) and (form.low == form.high or grades(form) < 2):
-                raise MappingError(f"{where}.rating: low and high must differ, and levels be 2 or more")
-
-
-def grades(form: RatingOf) -> int:
-    """How many grades a scale has."""
-    return form.levels if form.levels is not None else round(abs(form.high - form.low)) + 1

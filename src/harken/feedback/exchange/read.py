@@ -14,21 +14,34 @@ from harken.feedback.exchange.forms import Statement, statements
 from harken.feedback.exchange.mapping import ImportMapping, Join, PartOf
 from harken.feedback.exchange.media import MediaDoor
 from harken.feedback.exchange.tables import DataError, Record, read_table
-from harken.feedback.exchange.templates import RecordError, fill, fill_value, shown, value_of, written
+from harken.feedback.exchange.templates import MISSING, RecordError, fill, fill_value, shown, value_of, written
 from harken.feedback.records import check as check_statement
 from harken.feedback.records import feedback_to_json, kind_of
 from harken.types import Answer, Audio, Completion, Image, Message, Part, Prompt, Text
 
-LONGEST_NAME = 200
+LONGEST_NAME = 170
+"""With a mapping's name before it, it fits the 255 letters of the store's columns."""
 
 
 @dataclass
 class Harvest:
-    """What the records gave, by id and in order."""
+    """What the records gave, by id and in order.
+
+    Attributes:
+        prompts: by id.
+        completions: by id.
+        answers: by key.
+        repeated: answers that an earlier file has word for word; they are kept once.
+        silent: records that say nothing.
+        read: how often each field that answers are read from was found.
+    """
 
     prompts: dict[str, Prompt] = field(default_factory=dict)
     completions: dict[str, Completion] = field(default_factory=dict)
     answers: dict[str, Answer] = field(default_factory=dict)
+    repeated: int = 0
+    silent: int = 0
+    read: Counter[str] = field(default_factory=Counter)
 
 
 def records(mapping: ImportMapping, folder: Folder) -> Iterator[Record]:
@@ -40,14 +53,15 @@ def records(mapping: ImportMapping, folder: Folder) -> Iterator[Record]:
     wanted = mapping.records
     joined = [(join, _joined(join, folder)) for join in wanted.joins]
     patterns = {name: _compiled(name, pattern) for name, pattern in wanted.extract.items()}
-    for name, data in folder.sources(wanted.files, wanted.zip):
-        for record in read_table(name, data, wanted.format, wanted.at, wanted.columns):
+    for name, data in folder.sources(wanted.files, wanted.zip, wanted.without):
+        for record in read_table(name, data, wanted.format, wanted.at, wanted.columns, folder.most):
             if record.error is not None:
                 yield record
                 continue
             try:
                 fields = _extracted(record.fields, patterns)
                 for join, table in joined:
+                    refuse_taken(join.name, fields, "give the join another name")
                     fields[join.name] = _looked_up(join, table, fields)
             except RecordError as error:
                 yield replace(record, error=str(error))
@@ -72,14 +86,26 @@ def _extracted(fields: Mapping[str, Any], patterns: Mapping[str, re.Pattern[str]
         found = pattern.search(text)
         if found is None:
             raise RecordError(name, f"{shown(text)} does not fit records.extract.{name}: {pattern.pattern}")
-        out.update(found.groupdict())
+        for group, part in found.groupdict().items():
+            refuse_taken(group, out, f"name the group of records.extract.{name} otherwise")
+            out[group] = part
     return out
+
+
+def refuse_taken(name: str, fields: Mapping[str, Any], how: str) -> None:
+    """Refuse to write over a field that the record has.
+
+    Raises:
+        RecordError: saying how to mend it.
+    """
+    if name in fields:
+        raise RecordError(name, f"the record has a field of this name itself; {how}")
 
 
 def _joined(join: Join, folder: Folder) -> dict[str, Mapping[str, Any]]:
     table: dict[str, Mapping[str, Any]] = {}
     for name, data in folder.sources(join.file, None):
-        for record in read_table(name, data, join.format):
+        for record in read_table(name, data, join.format, most=folder.most):
             try:
                 if record.error is not None:
                     raise RecordError("", record.error)
@@ -137,7 +163,10 @@ class Reader:
         self.harvest.completions.update(by_id)
         for statement in said:
             answer = self._answer(statement, record.source)
+            self.harvest.repeated += answer.key in self.harvest.answers
             self.harvest.answers[answer.key] = answer
+            self.harvest.read[statement.field] += 1
+        self.harvest.silent += not said
 
     def _prompt(self, record: Record) -> Prompt:
         wanted, fields = self._mapping.prompt, record.fields
@@ -147,14 +176,11 @@ class Reader:
         parts = tuple(part for part in taken if part is not None)
         filled = (fill(template, fields) for template in wanted.references)
         references = tuple(text for text in filled if text)
-        facts = {name: fill_value(template, fields) for name, template in wanted.facts.items()}
-        prompt = Prompt("unnamed", (*messages, Message("user", parts)), references, facts)
-        name = content_id(prompt) if wanted.id is None else fill(wanted.id, fields)
-        prompt = replace(prompt, id=f"{self._mapping.name}/{name}")
-        try:
-            check(prompt)
-        except FieldError as error:
-            raise RecordError(f"prompt.{error.field}", error.why) from error
+        values = ((name, fill_value(template, fields)) for name, template in wanted.facts.items())
+        facts = {name: value for name, value in values if value is not MISSING}
+        prompt = _named(
+            Prompt("unnamed", (*messages, Message("user", parts)), references, facts), self._mapping, fields
+        )
         there = self.harvest.prompts.get(prompt.id)
         if there is not None and there != prompt:
             part = next(name for name in ("messages", "references", "facts") if vars_of(there, prompt, name))
@@ -183,10 +209,12 @@ class Reader:
                 raise RecordError(wanted.field, f"a list of completions is wanted, not {shown(items)}")
             each = [{**record.fields, "@item": item, "@index": i} for i, item in enumerate(items)]
             texts = [fill(wanted.text, fields) for fields in each]
+            if not texts:
+                raise RecordError(wanted.field, "an empty list; a record needs a completion that something is said of")
         policies = [self._policy(i, fields) for i, fields in enumerate(each)]
         made, twins = [], Counter[tuple[str, str]]()
         for text, policy in zip(texts, policies, strict=True):
-            _refuse_text(text)
+            _refuse_text(text, wanted.empty)
             # The same text twice in one record are two completions: a comparison of equals is a statement as well.
             name = _hash(prompt_id, policy, text, twins[(policy, text)])
             twins[(policy, text)] += 1
@@ -211,7 +239,22 @@ class Reader:
         time = self._said[(source, what)]
         self._said[(source, what)] += 1
         key = f"import-{_hash(what, time)}"
-        return Answer(key, annotator, statement.kind, statement.feedback, count=statement.count)
+        return Answer(key, annotator, statement.kind, statement.feedback, statement.seconds, count=statement.count)
+
+
+def _named(prompt: Prompt, mapping: ImportMapping, fields: Mapping[str, Any]) -> Prompt:
+    """The prompt with its id, checked."""
+    try:
+        # Before an id is made of it, which takes what can be written only.
+        check(prompt)
+        name = content_id(prompt) if mapping.prompt.id is None else fill(mapping.prompt.id, fields)
+        if not name:
+            raise FieldError("id", f"empty, made of {mapping.prompt.id!r}; fill the field, or leave prompt.id out")
+        named = replace(prompt, id=f"{mapping.name}/{name}")
+        check(named)
+    except FieldError as error:
+        raise RecordError(f"prompt.{error.field}", error.why) from error
+    return named
 
 
 def vars_of(one: Prompt, other: Prompt, name: str) -> bool:
@@ -228,14 +271,12 @@ def _refuse_name(name: str, what: str) -> None:
         raise RecordError(what, f"{shown(name)} is no name; write 1 to {LONGEST_NAME} printable letters")
 
 
-def _refuse_text(text: str) -> None:
-    if not text:
-        raise RecordError("completions", "a completion is empty; leave the record out")
-    try:
-        bad = "\0" in text or not text.encode()
-    except UnicodeEncodeError:
-        bad = True
-    if bad:
+def _refuse_text(text: str, empty: bool) -> None:
+    if not text and not empty:
+        raise RecordError(
+            "completions", "a completion is empty; leave the record out, or write `empty: true` if nothing was answered"
+        )
+    if "\0" in text or any("\ud800" <= letter <= "\udfff" for letter in text):
         raise RecordError("completions", f"{shown(text)} holds a NUL or half a letter; take it out")
 
 

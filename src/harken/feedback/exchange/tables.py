@@ -14,6 +14,8 @@ from typing import Any
 
 import numpy as np
 
+from harken.data.record import FieldError
+from harken.data.strict_json import no_repeats, parse
 from harken.feedback.exchange.mapping import Format
 from harken.feedback.exchange.templates import MISSING, find, shown
 
@@ -27,6 +29,8 @@ SUFFIXES: dict[str, Format] = {
     "txt": "lines",
 }
 LONGEST_CELL = 1 << 27
+MOST = 1 << 30
+"""Bytes of one file of records, unpacked: all of it is held in memory."""
 
 
 class DataError(ValueError):
@@ -51,7 +55,12 @@ class Record:
 
 
 def read_table(
-    name: str, data: bytes, format: Format | None = None, at: str | None = None, columns: tuple[str, ...] = ()
+    name: str,
+    data: bytes,
+    format: Format | None = None,
+    at: str | None = None,
+    columns: tuple[str, ...] = (),
+    most: int = MOST,
 ) -> Iterator[Record]:
     """The records of a file.
 
@@ -61,22 +70,20 @@ def read_table(
         format: what it is.
         at: path of the list of records inside a JSON file.
         columns: the arrays of an npz with one row a record.
+        most: bytes that it may unpack to.
 
     Raises:
         DataError: if the file as a whole cannot be read; a record that cannot be read has an `error` instead.
     """
     plain = name.removesuffix(".gz")
     if data[:2] == b"\x1f\x8b":
-        try:
-            data = gzip.decompress(data)
-        except (OSError, EOFError, zlib.error) as error:
-            raise DataError(f"{name} is broken: {error}; fetch it again") from error
+        data = _unpacked(name, data, most)
     kind = format or SUFFIXES.get(plain.rsplit(".", 1)[-1].lower())
     if kind is None:
         raise DataError(f"{name}: what is it? Write records.format: {', '.join(sorted(set(SUFFIXES.values())))}")
     stem = PurePosixPath(plain.split(":")[-1]).name.rsplit(".", 1)[0]
     if kind == "npz":
-        yield from _npz(name, stem, data, columns)
+        yield from _npz(name, stem, data, columns, most)
         return
     try:
         text = data.decode("utf-8-sig")
@@ -92,17 +99,43 @@ def read_table(
     yield from readers[kind]()
 
 
-def read_arrays(data: bytes, name: str) -> dict[str, Any]:
+def read_arrays(data: bytes, name: str, most: int = MOST) -> dict[str, Any]:
     """The arrays of an npz.
 
     Raises:
-        DataError: if it is none.
+        DataError: if it is none, or holds more than `most` bytes.
     """
     try:
+        with zipfile.ZipFile(io.BytesIO(data)) as members:
+            refuse_much(name, sum(member.file_size for member in members.infolist()), most)
         with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
             return {key: arrays[key] for key in arrays.files}
-    except (ValueError, OSError, EOFError, zipfile.BadZipFile, zlib.error, AttributeError) as error:
+    # An array's header may claim a size that no memory has.
+    except (ValueError, OSError, EOFError, zipfile.BadZipFile, zlib.error, MemoryError) as error:
+        if isinstance(error, DataError):
+            raise
         raise DataError(f"{name} is no npz that can be read: {error}; save plain arrays with numpy.savez") from error
+
+
+def refuse_much(name: str, size: int, most: int) -> None:
+    """Refuse a file that would fill the memory.
+
+    Raises:
+        DataError: saying how to mend it.
+    """
+    if size > most:
+        raise DataError(f"{name} holds {size} bytes, unpacked, more than the {most} allowed; split it into several")
+
+
+def _unpacked(name: str, data: bytes, most: int) -> bytes:
+    try:
+        with gzip.GzipFile(fileobj=io.BytesIO(data)) as packed:
+            out = packed.read(most + 1)
+    except (OSError, EOFError, zlib.error) as error:
+        raise DataError(f"{name} is broken: {error}; fetch it again") from error
+    if len(out) > most:
+        raise DataError(f"{name} unpacks to more than the {most} bytes allowed; split it into several")
+    return out
 
 
 def _record(place: str, stem: str, row: int, value: Any, key: str = "") -> Record:
@@ -117,9 +150,9 @@ def _jsonl(name: str, stem: str, text: str) -> Iterator[Record]:
             continue
         place = f"{name}:{line}"
         try:
-            value = json.loads(content)
-        except (ValueError, RecursionError) as error:
-            yield Record(place, {}, f"the line is not JSON ({error}); write one whole object a line")
+            value = parse(content)
+        except FieldError as error:
+            yield Record(place, {}, str(error))
         else:
             yield _record(place, stem, row, value)
         row += 1
@@ -127,7 +160,7 @@ def _jsonl(name: str, stem: str, text: str) -> Iterator[Record]:
 
 def _json(name: str, stem: str, text: str, at: str | None) -> Iterator[Record]:
     try:
-        value = json.loads(text)
+        value = json.loads(text, object_pairs_hook=no_repeats)
     except (ValueError, RecursionError) as error:
         hint = "; for one object a line, write records.format: jsonl" if text.lstrip()[:1] == "{" else ""
         raise DataError(f"{name} is not JSON ({error}){hint}") from error
@@ -136,13 +169,22 @@ def _json(name: str, stem: str, text: str, at: str | None) -> Iterator[Record]:
     match value:
         case list():
             for row, item in enumerate(value):
-                yield _record(f"{name}, record {row + 1}", stem, row, item)
+                yield _finite(_record(f"{name}, record {row + 1}", stem, row, item))
         case dict():
             for row, (key, item) in enumerate(value.items()):
-                yield _record(f"{name}, record {key!r}", stem, row, item, key)
+                yield _finite(_record(f"{name}, record {key!r}", stem, row, item, key))
         case _:
             what = "nothing" if value is MISSING else shown(value)
             raise DataError(f"{name}: {what} where a list or an object of records should be; see records.at")
+
+
+def _finite(record: Record) -> Record:
+    """The record, with an error if it holds NaN: found here, since here is known which record it is."""
+    try:
+        json.dumps(record.fields, allow_nan=False)
+    except ValueError:
+        return Record(record.place, {}, "NaN or Infinity in it, which is not JSON; write null or leave it out")
+    return record
 
 
 def _csv(name: str, stem: str, text: str, delimiter: str) -> Iterator[Record]:
@@ -163,12 +205,13 @@ def _csv(name: str, stem: str, text: str, delimiter: str) -> Iterator[Record]:
 
 
 def _lines(name: str, stem: str, text: str) -> Iterator[Record]:
-    for row, line in enumerate(re.split(r"\r?\n", text.rstrip("\r\n"))):
+    lines = re.split(r"\r?\n", text.rstrip("\r\n")) if text.strip("\r\n") else []
+    for row, line in enumerate(lines):
         yield _record(f"{name}:{row + 1}", stem, row, line)
 
 
-def _npz(name: str, stem: str, data: bytes, columns: tuple[str, ...]) -> Iterator[Record]:
-    arrays = read_arrays(data, name)
+def _npz(name: str, stem: str, data: bytes, columns: tuple[str, ...], most: int) -> Iterator[Record]:
+    arrays = read_arrays(data, name, most)
     for column in columns:
         if column not in arrays:
             raise DataError(f"{name} has no array {column!r}; it has {', '.join(arrays)}; see records.columns")

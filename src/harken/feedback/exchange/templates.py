@@ -1,11 +1,15 @@
 """Text and values from a record's fields: `{field}`, `{field.inner.0}`, `{field?}` where it may be missing."""
 
 import difflib
+import math
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 PLACE = re.compile(r"\{([^{}]+)\}")
+TOKEN = re.compile(r"\{\{|\}\}|\{([^{}]+)\}|[{}]")
+NUMBER = re.compile(r"\s*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?\s*", re.ASCII)
 MISSING = object()
 
 
@@ -30,7 +34,10 @@ def shown(value: object) -> str:
 
 
 def find(fields: Mapping[str, Any], path: str) -> Any:
-    """The value at `a.b.0`; `*` stands for every item of a list. `MISSING` if there is none, or it is null."""
+    """The value at `a.b.0`; `*` stands for every item of a list. `MISSING` if there is none, or it is null.
+
+    A field whose name is the whole path, dots and all, comes first.
+    """
     if path in fields:
         return MISSING if fields[path] is None else fields[path]
     value: Any = fields
@@ -69,7 +76,7 @@ def written(value: Any, field: str) -> str:
     """A value as people write it: true, 3 (also for 3.0), a list with commas.
 
     Raises:
-        RecordError: if it is an object.
+        RecordError: if it is an object, or lacks something.
     """
     match value:
         case str():
@@ -82,6 +89,8 @@ def written(value: Any, field: str) -> str:
             return str(value)
         case list():
             return ", ".join(written(item, field) for item in value)
+        case _ if value is MISSING or value is None:
+            raise RecordError(field, "missing or null in one of its items; give it a value")
         case _:
             raise RecordError(field, f"text is wanted, and this is {shown(value)}; name one of its fields")
 
@@ -90,22 +99,29 @@ def fill(template: str, fields: Mapping[str, Any]) -> str:
     """A template with the record's fields put in, without white space around it.
 
     Raises:
-        RecordError: if a field is missing that may not be, or is no text.
+        RecordError: if a field is missing that may not be, or is no text; if a brace stands alone.
     """
 
     def put(match: re.Match[str]) -> str:
         path = match[1]
+        if path is None:
+            if match[0] in ("{{", "}}"):
+                return match[0][0]
+            raise RecordError("", f"{match[0]!r} stands alone in the mapping's {shown(template)}; write it twice")
         if path.endswith("?"):
             path = path[:-1]
             if find(fields, path) is MISSING:
                 return ""
         return written(value_of(fields, path), path)
 
-    return PLACE.sub(put, template).strip()
+    return TOKEN.sub(put, template).strip()
 
 
 def fill_value(template: Any, fields: Mapping[str, Any]) -> Any:
     """As `fill`, but a template of one field alone gives its value as it is, and what is no template stays.
+
+    Returns:
+        the value; `MISSING` for one field alone that may be missing and is.
 
     Raises:
         RecordError: as `fill`.
@@ -116,8 +132,7 @@ def fill_value(template: Any, fields: Mapping[str, Any]) -> Any:
     if whole is None:
         return fill(template, fields)
     if whole[1].endswith("?"):
-        value = find(fields, whole[1][:-1])
-        return None if value is MISSING else value
+        return find(fields, whole[1][:-1])
     return value_of(fields, whole[1])
 
 
@@ -127,9 +142,15 @@ def number(value: Any, field: str) -> float:
     Raises:
         RecordError: if it is none.
     """
-    if not isinstance(value, bool):
-        try:
-            return float(value)
-        except (TypeError, ValueError):
-            pass
+    # Python alone reads 1_000, inf and nan as numbers.
+    if NUMBER.fullmatch(value) if isinstance(value, str) else is_number(value):
+        with suppress(OverflowError):
+            found = float(value)
+            if math.isfinite(found):
+                return found
     raise RecordError(field, f"{shown(value)} is no number; correct it, or leave the record out with --skip-bad")
+
+
+def is_number(value: Any) -> bool:
+    """Whether a value is one, and not true or false."""
+    return isinstance(value, int | float) and not isinstance(value, bool)

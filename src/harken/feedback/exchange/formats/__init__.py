@@ -1,0 +1,1 @@
+"""One format a file; the module's name is the format's: `SUFFIXES`, `write` and `read`."""
