@@ -28,6 +28,8 @@ RIGHT = 0.75
 """How often the average annotator is taken to be right before anybody has said anything."""
 LEAD, LEAN = 1.0, 0.5
 """Standard deviations of the right label's lead about that, and of each label's score given each true one about 0."""
+ENOUGH = 3
+"""Answers to an item from which confusions can be told: two that differ do not say which of them was the mistake."""
 FIRST, SECOND = "first", "second"
 
 
@@ -89,7 +91,7 @@ class Consensus:
 
     @property
     def label(self) -> dict[Hashable, str]:
-        """The likeliest label of each item."""
+        """The likeliest label of each item; of equally likely ones the first (`chances` tells)."""
         best = self.chances.argmax(1).tolist()
         return {item: self.choices.labels[n] for item, n in zip(self.choices.items, best, strict=True)}
 
@@ -115,16 +117,16 @@ def choices_of(answers: Sequence[Answer], completions: Mapping[str, Completion])
         ranking = answer.feedback
         if not isinstance(ranking, Ranking) or [len(tier) for tier in ranking.tiers] != [1] or not ranking.rest:
             raise ValueError(
-                f"the answer {answer.key!r} is no choice of one among several, and not all are comparisons: a consensus "
-                "needs choices alone; train a reward on feedback of several kinds"
+                f"the answer {answer.key!r} is no choice of one among several, and not all answers are comparisons: a "
+                "consensus needs choices alone; train a reward on feedback of several kinds"
             )
         best = completions[ranking.tiers[0][0]].text
         offered.add(tuple(sorted([best, *(completions[name].text for name in ranking.rest)])))
         said.append((ranking.prompt_id, answer.annotator, best, answer.count))
     if len(offered) != 1:
         raise ValueError(
-            f"{len(said)} answers choose among {len(offered)} different sets of completions; a consensus needs the same "
-            "labels for all prompts: train a reward where completions are texts of all kinds"
+            f"{len(said)} answers choose among {len(offered)} different sets of completions; a consensus needs the "
+            "same labels for all prompts: train a reward where completions are texts of all kinds"
         )
     return Choices.of(said, offered.pop())
 
@@ -141,7 +143,7 @@ def _compared(answer: Answer) -> tuple[Hashable, str, str, int]:
 class _Confusion(nn.Module):
     """The likelihood's parameters, in double precision."""
 
-    def __init__(self, annotators: Sequence[str], labels: int):
+    def __init__(self, annotators: Sequence[str], labels: int, confused: bool):
         super().__init__()
         self.usual = math.log(RIGHT / (1 - RIGHT) * (labels - 1))
         self.lead = nn.Parameter(torch.tensor(self.usual))
@@ -151,6 +153,8 @@ class _Confusion(nn.Module):
         # Of the wording only reliabilities are read here.
         for name, parameter in self.wording.named_parameters():
             parameter.requires_grad_(name == "log_reliability")
+        self.lean.requires_grad_(confused)
+        self.common.requires_grad_(confused)
         self.double()
 
     def log_chances(self) -> Float[Tensor, "A L L"]:
@@ -175,7 +179,9 @@ def consensus(choices: Choices, iterations: int = 500) -> Consensus:
     """The likeliest reliabilities and confusions, and what they say of the items.
 
     Maximises the marginal likelihood of the choices (the true labels are summed out) times the priors by L-BFGS, from
-    where all annotators are alike and labels are confused alike: from what the most say. Deterministic.
+    where all annotators are alike and labels are confused alike: from what the most say. Where most items have fewer
+    than three answers, labels stay equally common and equally confused: two answers that differ do not say which way a
+    mistake was made, and free parameters would settle all such ties one way. Deterministic.
 
     Args:
         choices: what was said.
@@ -189,7 +195,7 @@ def consensus(choices: Choices, iterations: int = 500) -> Consensus:
             f"a consensus needs choices among two or more labels; there are {len(choices.item)} choices and the labels "
             f"{', '.join(choices.labels) or 'none'}"
         )
-    made = _Confusion(choices.annotators, len(choices.labels))
+    made = _Confusion(choices.annotators, len(choices.labels), _well_asked(choices))
     learnt = [parameter for parameter in made.parameters() if parameter.requires_grad]
 
     def value(flat: np.ndarray) -> tuple[float, np.ndarray]:
@@ -208,3 +214,9 @@ def consensus(choices: Choices, iterations: int = 500) -> Consensus:
         scores = made.lean + made.lead * torch.eye(len(made.lean))
         reliability = made.wording.reliability(every)[:, 0]
         return Consensus(choices, made.joint(choices).softmax(1), reliability, accuracy, scores.softmax(1))
+
+
+def _well_asked(choices: Choices) -> bool:
+    """Whether most items have enough answers to tell confusions."""
+    answers = torch.zeros(len(choices.items), dtype=torch.float64).index_add(0, choices.item, choices.count)
+    return float((answers >= ENOUGH).double().mean()) > 0.5
