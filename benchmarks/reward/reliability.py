@@ -2,6 +2,7 @@
 
 python -m benchmarks.reward.reliability --json FILE [--nlvr FOLDER] [--esc10 FOLDER] [--text-prefs FOLDER]
     [--cifar-human FOLDER] [--draws 10]
+    [--peers DawidSkene OneCoinDawidSkene]
 
 nlvr, esc10: 2 and 3 answers of every item are kept, drawn; labels made of them are compared with the true ones, and
 what was learnt of each rater with the answers that were held back. text_prefs: on a third of the pairs one person's
@@ -18,6 +19,7 @@ import sys
 import time
 import warnings
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -43,14 +45,22 @@ TRUE = {"nlvr": "label", "esc10": "class"}
 Method = Callable[[Choices], Tensor]
 
 
-def methods() -> dict[str, Method]:
+@dataclass(frozen=True)
+class Effort:
+    """How many draws, and which aggregators of crowd-kit."""
+
+    draws: int = 10
+    peers: tuple[str, ...] = PEERS
+
+
+def methods(peers: Sequence[str]) -> dict[str, Method]:
     """Chances of labels, by the method's name; majority first."""
     ours: dict[str, Method] = {
         "majority": votes,
         "consensus": lambda choices: consensus(choices).chances,
         "free_scores": lambda choices: free_scores(choices)[0],
     }
-    return ours | ({name: peer(name) for name in PEERS} if installed() else {})
+    return ours | ({name: peer(name) for name in peers} if installed() else {})
 
 
 def told(fact: object) -> str:
@@ -58,12 +68,12 @@ def told(fact: object) -> str:
     return str(fact).lower() if isinstance(fact, bool) else str(fact)
 
 
-def kept_few(choices: Choices, truth: Sequence[int], each: int, draws: int) -> dict[str, Any]:
+def kept_few(choices: Choices, truth: Sequence[int], each: int, much: Effort) -> dict[str, Any]:
     """All figures with `each` answers an item."""
-    tried: dict[str, Method] = methods()
+    tried: dict[str, Method] = methods(much.peers)
     rights: dict[str, list[NDArray[np.float64]]] = {}
     people: list[dict[str, NDArray[np.float64]]] = []
-    for seed in range(draws):
+    for seed in range(much.draws):
         kept = drawn(choices, each, seed)
         known = some(choices, kept)
         for name, method in tried.items():
@@ -78,7 +88,7 @@ def kept_few(choices: Choices, truth: Sequence[int], each: int, draws: int) -> d
     return out
 
 
-def labelled(name: str, folder: Path, draws: int) -> dict[str, Any]:
+def labelled(name: str, folder: Path, much: Effort) -> dict[str, Any]:
     """nlvr or esc10."""
     data = imported(name, folder)
     choices = choices_of(data.answers, data.completions)
@@ -87,7 +97,7 @@ def labelled(name: str, folder: Path, draws: int) -> dict[str, Any]:
     out["majority_of_all"] = round(float(right(votes(choices), truth).mean()), 4)
     out["consensus_of_all"] = round(float(right(consensus(choices).chances, truth).mean()), 4)
     for each in KEPT:
-        out[f"kept_{each}"] = found = kept_few(choices, truth, each, draws)
+        out[f"kept_{each}"] = found = kept_few(choices, truth, each, much)
         show(f"{name}, {each} kept", found["methods"])
         for held in HELD_BACK:
             for by in LEARNT:
@@ -108,7 +118,7 @@ def show(name: str, found: dict[str, Any]) -> None:
         print(f"{name}: {method} {figures['accuracy']} {gain}", flush=True)
 
 
-def third_person(folder: Path, draws: int) -> dict[str, Any]:
+def third_person(folder: Path, much: Effort) -> dict[str, Any]:
     """text_prefs: a person's votes on a third of the pairs, predicted from the other two's there.
 
     Who is to be believed where the two differ is learnt where all three voted.
@@ -116,6 +126,7 @@ def third_person(folder: Path, draws: int) -> dict[str, Any]:
     data = imported("text_prefs", folder)
     choices = choices_of(data.answers, data.completions)
     tried: dict[str, Method] = {"majority": votes, "consensus": lambda known: consensus(known).chances}
+    draws = much.draws
     hits = {name: np.zeros((draws, len(choices.items))) for name in tried}
     asked = np.zeros((draws, len(choices.items)))
     for seed in range(draws):
@@ -143,7 +154,7 @@ def third_person(folder: Path, draws: int) -> dict[str, Any]:
     return out | {"people": {name: [round(sure, 3), round(often, 3)] for name, sure, often in people}}
 
 
-def columns(folder: Path, _: int) -> dict[str, Any]:
+def columns(folder: Path, much: Effort) -> dict[str, Any]:
     """cifar_human: three columns of labels, and the first two alone, against the clean ones."""
     with np.load(sorted(folder.glob("*.npz"))[0]) as held:
         said = np.stack([held[f"random_label{n}"] for n in (1, 2, 3)], axis=1).astype(np.int64)
@@ -154,7 +165,8 @@ def columns(folder: Path, _: int) -> dict[str, Any]:
     rows = (torch.from_numpy(item), torch.from_numpy(who), torch.from_numpy(said.reshape(-1)))
     every = Choices(tuple(range(len(said))), names, labels, *rows, torch.ones(said.size, dtype=torch.float64))
     out: dict[str, Any] = {"items": len(said), "answers": said.size}
-    tried = {name: method for name, method in methods().items() if name in ("majority", "consensus", "DawidSkene")}
+    tried = {name: method for name, method in methods([p for p in much.peers if p == "DawidSkene"]).items()}
+    tried.pop("free_scores")
     for each in (3, 2):
         known = some(every, who < each)
         rights = {name: right(method(known), truth)[None] for name, method in tried.items()}
@@ -168,21 +180,21 @@ def columns(folder: Path, _: int) -> dict[str, Any]:
     return out
 
 
-SETS: dict[str, Callable[[Path, int], dict[str, Any]]] = {
-    "nlvr": lambda folder, draws: labelled("nlvr", folder, draws),
-    "esc10": lambda folder, draws: labelled("esc10", folder, draws),
+SETS: dict[str, Callable[[Path, Effort], dict[str, Any]]] = {
+    "nlvr": lambda folder, much: labelled("nlvr", folder, much),
+    "esc10": lambda folder, much: labelled("esc10", folder, much),
     "text_prefs": third_person,
     "cifar_human": columns,
 }
 
 
-def run(folders: dict[str, Path], draws: int) -> dict[str, Any]:
+def run(folders: dict[str, Path], much: Effort) -> dict[str, Any]:
     """All figures of the sets whose folders are there; the others are named."""
-    begun, out = time.monotonic(), {"draws": draws, "crowd_kit": installed()}
+    begun, out = time.monotonic(), {"draws": much.draws, "crowd_kit": installed()}
     for name, folder in folders.items():
         if not folder.is_dir():
             print(f"{name}: no folder {folder}; left out", flush=True)
-        out[name] = SETS[name](folder, draws) if folder.is_dir() else None
+        out[name] = SETS[name](folder, much) if folder.is_dir() else None
     return out | {"seconds": round(time.monotonic() - begun, 1)}
 
 
@@ -191,11 +203,12 @@ def main(given: Sequence[str]) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--json", type=Path, required=True, help="where the figures are written")
     parser.add_argument("--draws", type=int, default=10, help="of the answers that are kept")
+    parser.add_argument("--peers", nargs="*", choices=PEERS, default=PEERS, help="of crowd-kit; GLAD and MACE are slow")
     parser.add_argument("--only", nargs="*", choices=list(SETS), help="these sets alone")
     for name in SETS:
         parser.add_argument(f"--{name.replace('_', '-')}", type=Path, default=DATA / name, help="its folder")
     asked = parser.parse_args(given)
-    out = run({name: getattr(asked, name) for name in asked.only or SETS}, asked.draws)
+    out = run({name: getattr(asked, name) for name in asked.only or SETS}, Effort(asked.draws, tuple(asked.peers)))
     asked.json.parent.mkdir(parents=True, exist_ok=True)
     asked.json.write_text(json.dumps(out, indent=2) + "\n")
 
