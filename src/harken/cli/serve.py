@@ -58,7 +58,7 @@ DTYPE = typer.Option("auto", "--dtype", help="auto, float32 or bfloat16: the typ
 )
 def serve_(
     model: str = MODEL,
-    more: list[str] = MORE,
+    more: list[str] | None = MORE,
     host: str = HOST,
     port: int = PORT,
     token: str = TOKEN,

@@ -110,7 +110,7 @@ class Desk:
         return JSONResponse(writer.whole(pieces))
 
     def _read(self, body: bytes, folder: Path, tell: Callable[[Event], None], done: Callable[[], None]) -> Job:
-        """In a thread: JSON and media are checked without keeping other requests."""
+        """In a thread: JSON and media are checked while others go on."""
         request = read_request(body, self.name, self.config, self.model.processor)
         blobs = Blobs(folder, flush=False)
         return Job(request, read_prompt(request.messages, blobs, self.model.processor), blobs, tell, done)
