@@ -188,6 +188,7 @@ def test_a_long_answer_keeps_nobody_waiting():
             assert "[DONE]" not in rest
 
 
+@pytest.mark.slow
 def test_who_hangs_up_is_not_worked_for(monkeypatch):
     """Streamed, not streamed, and still waiting: the place is free again long before the answer would be there."""
     steps = []

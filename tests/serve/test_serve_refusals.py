@@ -15,6 +15,7 @@ from PIL import Image as Pillow
 from running import LONG, ask, far_reading, picture, request, running, sound, stream, until
 from tiny import tiny_model
 
+from harken.data.openai import Server
 from harken.models.load import load_model
 from harken.serve import answering
 from harken.serve.settings import ServeConfig
@@ -285,6 +286,7 @@ def test_large_and_slow_bodies():
         ask(client, request())
 
 
+@pytest.mark.slow
 def test_a_full_house_says_when_to_come_again():
     with running(far_reading(), at_once=1, waiting=1, longest=LONG) as client:
         endless = request(max_tokens=LONG, min_tokens=LONG)
@@ -293,8 +295,9 @@ def test_a_full_house_says_when_to_come_again():
             lines = response.iter_lines()  # kept: httpx2 hangs up when nobody holds it
             next(lines)
             with ThreadPoolExecutor(1) as pool:
-                waits = pool.submit(ask, client, request(max_tokens=2))
-                # As soon as the other has its place, this one finds none.
+                # Our own client comes again where it is told to; as soon as it has its place, another finds none.
+                patient = Server(str(client.base_url), "", timeout=60, retries=8)
+                waits = pool.submit(patient.post, "/v1/chat/completions", request(max_tokens=2))
                 said = until(lambda: full_house(client))
                 assert said.headers["retry-after"] == "1"
                 assert said.json()["error"]["code"] == "overloaded"
