@@ -296,7 +296,7 @@ def test_a_full_house_says_when_to_come_again():
             next(lines)
             with ThreadPoolExecutor(1) as pool:
                 # Our own client comes again where it is told to; as soon as it has its place, another finds none.
-                patient = Server(str(client.base_url), "", timeout=60, retries=8)
+                patient = Server(str(client.base_url), "", timeout=60.0, retries=8)
                 waits = pool.submit(patient.post, "/v1/chat/completions", request(max_tokens=2))
                 said = until(lambda: full_house(client))
                 assert said.headers["retry-after"] == "1"
