@@ -7,7 +7,7 @@ from tiny import prompts, tiny_model
 from harken.data.batch import collate, collate_prompts
 from harken.data.blobs import Blobs
 from harken.models.choice import choose
-from harken.models.generate import Decoding, generate
+from harken.models.generate import Decoding, Sampling, generate
 
 
 @pytest.fixture(scope="module")
@@ -95,3 +95,51 @@ def test_sampled_logprobs_are_the_policys(model, encoded):
 def test_decoding_refuses_nonsense(wrong):
     with pytest.raises(ValueError, match="max_tokens"):
         Decoding(**wrong)
+
+
+@pytest.mark.parametrize("layout", ["shared", "plain"])
+def test_two_samplings_on_one_model_do_not_mix(encoded, layout):
+    """A step of one and a step of the other, against each alone."""
+    model = tiny_model()
+    model.layout = layout
+    decoding = Decoding(12, 2.0)
+
+    def begin(n):
+        asked = collate_prompts([encoded[n]], model.processor.pad_id)
+        rows = torch.zeros(3, dtype=torch.long)
+        return asked, rows, decoding, torch.Generator().manual_seed(n)
+
+    alone = [generate(model, *begin(n)) for n in (1, 4)]
+    with torch.no_grad(), model.in_role():
+        both = [Sampling(model, *begin(n)) for n in (1, 4)]
+        while not all(sampling.over for sampling in both):
+            for sampling in both:
+                if not sampling.over:
+                    sampling.step()
+    for sampling, whole in zip(both, alone, strict=True):
+        made = sampling.sampled()
+        assert [ids.tolist() for ids in made.ids] == [ids.tolist() for ids in whole.ids]
+        assert torch.equal(torch.cat(made.logprobs), torch.cat(whole.logprobs))
+
+
+@pytest.mark.parametrize("layout", ["shared", "plain"])
+def test_rows_that_leave_change_nothing_for_the_others(encoded, layout):
+    model = tiny_model()
+    model.layout = layout
+    asked = collate_prompts(encoded[:2], model.processor.pad_id)
+    rows = torch.tensor([0, 1, 0, 1, 0])
+    decoding = Decoding(10, 2.0, min_tokens=10)
+    whole = generate(model, asked, rows, decoding, torch.Generator().manual_seed(3))
+    with torch.no_grad(), model.in_role():
+        sampling = Sampling(model, asked, rows, decoding, torch.Generator().manual_seed(3))
+        seen = []
+        while not sampling.over:
+            seen.append(sampling.step().rows.tolist())
+            if len(seen) in (2, 3):
+                sampling.leave([1, 3] if len(seen) == 2 else [4])
+    made = sampling.sampled()
+    lengths = [10, 2, 10, 2, 3]
+    assert seen[:4] == [[0, 1, 2, 3, 4], [0, 1, 2, 3, 4], [0, 2, 4], [0, 2]]
+    for ids, full, length in zip(made.ids, whole.ids, lengths, strict=True):
+        assert ids.tolist() == full.tolist()[:length]
+    assert not made.finished[[1, 3, 4]].any()

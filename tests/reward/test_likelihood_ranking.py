@@ -98,3 +98,17 @@ def test_a_tier_too_large_to_sum_is_refused():
 def test_no_statements_are_fine():
     none = torch.zeros(0, 3, dtype=torch.long)
     assert log_likelihood(torch.zeros(0, 3, 5), none, none[:, 0]).shape == (0, 5)
+
+
+def test_statements_of_unlike_tiers_together_are_each_by_itself():
+    """Those whose tiers are of the same sizes are summed in one go; which row is whose must not get lost."""
+    generator = torch.Generator().manual_seed(5)
+    tier = torch.tensor([[0, 0, 1, 2], [2, 1, 0, 0], [1, 0, 1, -1], [0, 1, 2, 3], [1, 1, 0, 2], [0, 0, 1, 1]])
+    tiers = torch.tensor([2, 3, 2, 4, 3, 1])
+    scores = torch.randn(6, 4, 2, generator=generator, dtype=torch.float64)
+    together = log_likelihood(scores, tier, tiers)
+    alone = [log_likelihood(scores[m : m + 1], tier[m : m + 1], tiers[m : m + 1])[0] for m in range(6)]
+    assert torch.allclose(together, torch.stack(alone))
+    # The same sizes in another order of items: what is tied at the top is the third and the fourth.
+    turned = log_likelihood(scores[1:2, [2, 3, 1, 0]], torch.tensor([[0, 0, 1, 2]]), torch.tensor([3]))
+    assert torch.allclose(together[1], turned[0])

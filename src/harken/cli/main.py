@@ -18,6 +18,7 @@ VERBS = {
     "data": "Feedback that was collected elsewhere: bring it in.",
     "studio": "The page where people answer, and see what their answers do.",
     "feedback": "What people said: import, export, forget, backup.",
+    "serve": "A model behind OpenAI's API: pictures, sound, streaming.",
     "doctor": "Does a model see its media, and is training on it exact? A table, before you train.",
     "report": "One page with curves, answers side by side, and settings.",
 }

@@ -10,7 +10,8 @@ import httpx2
 
 from harken.data.blobs import Blobs
 from harken.data.media import audio, image
-from harken.types import JSON, Audio, Image, Part, Text
+from harken.data.record import FieldError, read_record
+from harken.types import JSON, Audio, Image, Message, Part, Text
 
 BUSY = frozenset({429, 500, 502, 503, 504})
 HINTS = {
@@ -18,6 +19,9 @@ HINTS = {
     403: "; the key that `api_key` names may not do this",
     404: "; the url is that of an OpenAI-compatible server, and the model one that it lists under /v1/models",
 }
+PARTS = ("text", "image_url", "input_audio")
+UNSAID = ("refusal", "tool_calls", "function_call", "audio", "annotations")
+"""What clients send back of an answer, empty where harken's models wrote it."""
 
 
 class ServerError(OSError):
@@ -108,6 +112,62 @@ def part_of_message(part: Part, blobs: Blobs, rate: int) -> dict[str, JSON]:
         case Audio(sha256):
             wav = audio.encode_wav(audio.decode(blobs.read(sha256), rate), rate)
             return {"type": "input_audio", "input_audio": {"data": _base64(wav), "format": "wav"}}
+
+
+def read_messages(said: object, blobs: Blobs) -> tuple[Message, ...]:
+    """The conversation of a request as a server receives it: `part_of_message` the other way round.
+
+    Media are written out in the request. No address is fetched and no file is opened, whatever the request names.
+
+    Args:
+        said: the request's `messages`.
+        blobs: where the media go.
+
+    Raises:
+        FieldError: if a turn or a part is wrong, or a medium cannot be taken.
+    """
+    if not isinstance(said, list):
+        raise FieldError("messages", 'missing or no list; write [{"role": "user", "content": "..."}]')
+    turns = [_plain_turn(turn, f"messages[{i}]") for i, turn in enumerate(said)]
+    return read_record({"messages": turns}, blobs, blobs.folder).messages
+
+
+def _plain_turn(turn: object, at: str) -> object:
+    """A turn as `read_record` takes it: without what clients add, and with parts that hold their media themselves."""
+    if not isinstance(turn, dict):
+        return turn
+    plain = {key: value for key, value in turn.items() if key != "name" and (key not in UNSAID or value)}
+    if plain.get("role") == "developer":
+        plain["role"] = "system"
+    if isinstance(plain.get("content"), list):
+        plain["content"] = [_plain_part(part, f"{at}.content[{j}]") for j, part in enumerate(plain["content"])]
+    return plain
+
+
+def _plain_part(part: object, at: str) -> object:
+    if not isinstance(part, dict):
+        return part
+    kind = part.get("type")
+    if kind not in PARTS:
+        shown = repr(kind[:80]) if isinstance(kind, str) else "nothing"
+        raise FieldError(f"{at}.type", f"{shown} is no kind of part that is taken here: {', '.join(PARTS)}")
+    inner = part.get(kind)
+    if not isinstance(inner, dict):
+        return part
+    if kind == "input_audio" and "path" in inner:
+        raise FieldError(f"{at}.input_audio.path", "no file is opened; send the sound itself as base64 in `data`")
+    if kind != "image_url":
+        return part
+    url = inner.get("url")
+    if isinstance(url, str) and url[:5].lower() != "data:":
+        raise FieldError(
+            f"{at}.image_url.url",
+            "remote media are off: nothing is fetched and no file is opened; send the picture itself, as "
+            "data:image/png;base64,...",
+        )
+    # How closely OpenAI's models are to look; harken's see every picture at the size that their processor makes of it.
+    plain = {key: value for key, value in inner.items() if key != "detail" or value not in ("auto", "low", "high")}
+    return {**part, "image_url": plain}
 
 
 def _base64(data: bytes) -> str:

@@ -39,6 +39,11 @@ def _part(part: Part) -> dict[str, str]:
 class Processor:
     """A Hugging Face processor (or a plain tokenizer) behind harken's records.
 
+    Attributes:
+        end_id: the token that ends an answer.
+        opening: what the chat template puts before an answer; a policy writes it first, and it is no part of the text.
+        placeholders: the id of each modality's placeholder; only of those that the model takes.
+
     Args:
         hf: the Hugging Face processor; it needs a chat template.
 
@@ -58,7 +63,7 @@ class Processor:
         if self.tokenizer.eos_token_id is None:
             raise ValueError("this model's tokenizer has no eos_token; harken needs one to know where an answer ends")
         self.end_id: int = self._end_of_turn()
-        self._opening = self._before_answer()
+        self.opening = self._before_answer()
         pad = self.tokenizer.pad_token_id
         self.pad_id: int = self.tokenizer.eos_token_id if pad is None else pad
         self.placeholders: dict[str, int] = {}
@@ -121,14 +126,14 @@ class Processor:
             raise IntegrityError(
                 f"completion {completion.id!r} holds the control token {found[0]!r} as text; take it out of the text"
             )
-        ids = self.encode_text(self._opening + completion.text)
+        ids = self.encode_text(self.opening + completion.text)
         if completion.finished or not ids:
             ids = [*ids, self.end_id]
         return torch.tensor(ids, dtype=torch.long)
 
     def decode(self, ids: Int[Tensor, " T"]) -> str:
         """The text of a completion's ids; control tokens left out."""
-        return self.tokenizer.decode(ids, skip_special_tokens=True).removeprefix(self._opening)
+        return self.tokenizer.decode(ids, skip_special_tokens=True).removeprefix(self.opening)
 
     def save(self, folder: str) -> None:
         """Write the Hugging Face processor's files."""

@@ -1,5 +1,6 @@
 """Sampling: each prompt is computed once where the model allows it, and finished rows leave."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import torch
@@ -114,6 +115,101 @@ class _Writing:
         )
 
 
+@dataclass(frozen=True)
+class Step:
+    """One more token of each of the A completions that went on.
+
+    Attributes:
+        rows: which completions, (A,).
+        tokens: (A,).
+        logprobs: of the tokens, as in `Sampled`, (A,).
+    """
+
+    rows: Int[Tensor, " A"]
+    tokens: Int[Tensor, " A"]
+    logprobs: Float[Tensor, " A"]
+
+
+class Sampling:
+    """N completions that are being sampled, a token a step; within `Model.in_role` and without gradients.
+
+    Several may be under way on one model, a step of one and a step of another: each has a cache of its own, so what it
+    writes does not depend on the others, nor on the order of steps.
+
+    Args:
+        model: the policy.
+        prompts: P prompts.
+        rows: for each completion the row of its prompt, (N,).
+        decoding: length and temperature, and what else shapes the choice.
+        generator: draws all noise in advance, so that a row's completion does not depend on when others finish.
+        keep_prefix: as in `generate`.
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        prompts: Prompts,
+        rows: Int[Tensor, " N"],
+        decoding: Decoding,
+        generator: torch.Generator,
+        *,
+        keep_prefix: bool = False,
+    ):
+        device = prompts.ids.device
+        self.decoding, self._end = decoding, torch.tensor([model.processor.end_id], device=device)
+        self._noise = torch.rand(len(rows), decoding.max_tokens, generator=generator).to(device)
+        self._head = language_head(model.trunk, model.suppressed, decoding.temperature)
+        self._writing = _Writing(model, len(rows), decoding, device)
+        self._decoder: Decoder
+        asked = prompts if model.layout == "shared" else select_prompts(prompts, rows)
+        with model.reading(asked):
+            if model.layout == "shared":
+                prefix = model.prefix_of(asked, keep_prefix)
+                self._decoder = SharedDecoder(model.trunk, asked, prefix, rows, decoding.max_tokens)
+            else:
+                self._decoder = PlainDecoder(model.trunk, asked)
+        self._done = 0
+        self._chosen = rows  # of no meaning before the first step
+        self._going: Tensor | None = None
+
+    @property
+    def over(self) -> bool:
+        """Whether all completions ended, or there is no more room."""
+        return self._done == self.decoding.max_tokens or not len(self._writing.alive)
+
+    def step(self) -> Step:
+        """Sample a token of each completion that goes on; only while it is not `over`."""
+        if self._done:
+            going = self._going
+            self._decoder.step(self._chosen if going is None else self._chosen[going], going)
+        decoding, rows = self.decoding, self._writing.alive
+        logp = self._head(self._decoder.states).log_softmax(-1)
+        shaped = logp
+        if self._done < decoding.min_tokens:
+            shaped = logp.index_fill(-1, self._end, -torch.inf)
+        if decoding.temperature == 0:
+            self._chosen = shaped.argmax(-1)
+        else:
+            self._chosen = choose(decoding.shape(shaped), self._noise[rows, self._done])
+        logprobs = logp.gather(-1, self._chosen[:, None])[:, 0]
+        self._going = self._writing.write(self._done, self._chosen, logprobs)
+        self._done += 1
+        return Step(rows, self._chosen, logprobs)
+
+    def leave(self, rows: Collection[int]) -> None:
+        """End completions here, between two steps: nobody waits for them any longer. They count as unfinished."""
+        alive = self._writing.alive
+        stay = ~torch.isin(alive, torch.tensor(sorted(rows), dtype=torch.long, device=alive.device))
+        self._writing.counts[alive[~stay]] = self._done
+        self._writing.alive = alive[stay]
+        places = torch.arange(len(self._chosen), device=alive.device) if self._going is None else self._going
+        self._going = places[stay]
+
+    def sampled(self) -> Sampled:
+        """What was written, once it is `over`."""
+        return self._writing.sampled()
+
+
 @torch.no_grad()
 def generate(
     model: Model,
@@ -135,29 +231,8 @@ def generate(
         keep_prefix: whether the model is going to learn from these completions with the weights that it has now; the
             prompts are then not computed a second time.
     """
-    device, room = prompts.ids.device, decoding.max_tokens
-    noise = torch.rand(len(rows), room, generator=generator).to(device)
-    head = language_head(model.trunk, model.suppressed, decoding.temperature)
-    writing = _Writing(model, len(rows), decoding, device)
-    asked = prompts if model.layout == "shared" else select_prompts(prompts, rows)
     with model.in_role():
-        decoder: Decoder
-        with model.reading(asked):
-            if model.layout == "shared":
-                decoder = SharedDecoder(model.trunk, asked, model.prefix_of(asked, keep_prefix), rows, room)
-            else:
-                decoder = PlainDecoder(model.trunk, asked)
-        for step in range(room):
-            logp = head(decoder.states).log_softmax(-1)
-            shaped = logp
-            if step < decoding.min_tokens:
-                shaped = logp.index_fill(-1, torch.tensor([model.processor.end_id], device=device), -torch.inf)
-            if decoding.temperature == 0:
-                chosen = shaped.argmax(-1)
-            else:
-                chosen = choose(decoding.shape(shaped), noise[writing.alive, step])
-            going = writing.write(step, chosen, logp.gather(-1, chosen[:, None])[:, 0])
-            if not len(writing.alive) or step == room - 1:
-                break
-            decoder.step(chosen if going is None else chosen[going], going)
-    return writing.sampled()
+        sampling = Sampling(model, prompts, rows, decoding, generator, keep_prefix=keep_prefix)
+        while not sampling.over:
+            sampling.step()
+    return sampling.sampled()

@@ -1,7 +1,6 @@
 """What a ranking says of scores: Plackett-Luce, with ties within a tier and a rest that was not ranked."""
 
 import math
-from collections.abc import Sequence
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -39,11 +38,27 @@ def log_likelihood(
     out = scores.new_zeros(len(scores), scores.shape[2])
     if strict.any():
         out = out.index_put((strict,), _without_ties(scores[strict], tier[strict], ranked[strict]))
-    tied = (~strict).nonzero()[:, 0].tolist()
-    if tied:
-        found = [_one(scores[m], tier[m].tolist(), int(tiers[m])) for m in tied]
-        out = out.index_put((torch.tensor(tied, device=out.device),), torch.stack(found))
+    # With ties, statements whose tiers are of the same sizes are summed together, best tier first.
+    for sizes, rows in _alike(tier, tiers, ~strict).items():
+        mine = torch.tensor(rows, device=scores.device)
+        places = torch.where(tier >= 0, tier, tier.shape[1] + 1)[mine].argsort(dim=1, stable=True)[:, : sum(sizes)]
+        ordered = scores[mine].gather(1, places[..., None].expand(-1, -1, scores.shape[2]))
+        out = out.index_put((mine,), _in_tiers(ordered, sizes))
     return out
+
+
+def _alike(
+    tier: Int[Tensor, "M I"], tiers: Int[Tensor, " M"], wanted: Bool[Tensor, " M"]
+) -> dict[tuple[int, ...], list[int]]:
+    """Statements by the sizes of their tiers, the rest last."""
+    found: dict[tuple[int, ...], list[int]] = {}
+    counted = tiers.tolist()
+    every = tier.tolist()
+    for m in wanted.nonzero()[:, 0].tolist():
+        sizes = tuple(every[m].count(t) for t in range(counted[m]))
+        rest = sum(place >= counted[m] for place in every[m])
+        found.setdefault((*sizes, rest), []).append(m)
+    return found
 
 
 def _without_ties(
@@ -57,36 +72,36 @@ def _without_ties(
     return torch.where(ranked[..., None], scores - every.logsumexp(2), 0.0).sum(1)
 
 
-def _one(scores: Float[Tensor, "I K"], places: Sequence[int], count: int) -> Float[Tensor, " K"]:
-    """One ranking, tier by tier from the best."""
-    total = scores.new_zeros(scores.shape[1])
-    for t in range(count):
-        mine = [row for row, place in enumerate(places) if place == t]
-        below = [row for row, place in enumerate(places) if place > t]
-        if len(mine) > LARGEST_TIER:
+def _in_tiers(scores: Float[Tensor, "M I K"], sizes: tuple[int, ...]) -> Float[Tensor, "M K"]:
+    """Rankings whose items stand in order, so many to a tier and the rest at the end; tier by tier from the best."""
+    total, begin = scores.new_zeros(scores.shape[0], scores.shape[2]), 0
+    for size in sizes[:-1]:
+        if size > LARGEST_TIER:
             raise ValueError(
-                f"a tier of a ranking holds {len(mine)} items; more than {LARGEST_TIER} tied ones cannot be summed "
+                f"a tier of a ranking holds {size} items; more than {LARGEST_TIER} tied ones cannot be summed "
                 "over their orders: split the tier, or leave the statement out"
             )
-        if mine and below:
-            total = total + _tier(scores[mine], scores[below].logsumexp(0))
+        end = begin + size
+        if size and end < scores.shape[1]:
+            total = total + _tier(scores[:, begin:end], scores[:, end:].logsumexp(1))
+        begin = end
     return total
 
 
-def _tier(mine: Float[Tensor, "n K"], below: Float[Tensor, " K"]) -> Float[Tensor, " K"]:
+def _tier(mine: Float[Tensor, "M n K"], below: Float[Tensor, "M K"]) -> Float[Tensor, "M K"]:
     """Log of the sum over orders of a tier's items, with `below` the log-sum of everything under them.
 
     Over subsets: f(A), the log-probability that the first |A| chosen are A, is the log-sum over i in A of
     f(A - i) + s_i - D(A - i), where D(B) is the log-sum over everything not in B.
     """
-    n = len(mine)
+    n = mine.shape[1]
     so_far = [torch.zeros_like(below)]
     # What is left after each subset, added up item by item and never by subtraction, which would cancel.
     left = [below] * (1 << n)
     for subset in range((1 << n) - 2, -1, -1):
         lowest = next(i for i in range(n) if not subset >> i & 1)
-        left[subset] = torch.logaddexp(left[subset | 1 << lowest], mine[lowest])
+        left[subset] = torch.logaddexp(left[subset | 1 << lowest], mine[:, lowest])
     for subset in range(1, 1 << n):
-        ways = [so_far[subset ^ 1 << i] + mine[i] - left[subset ^ 1 << i] for i in range(n) if subset >> i & 1]
+        ways = [so_far[subset ^ 1 << i] + mine[:, i] - left[subset ^ 1 << i] for i in range(n) if subset >> i & 1]
         so_far.append(torch.stack(ways).logsumexp(0))
     return so_far[-1]
