@@ -17,6 +17,7 @@ VERBS = {
     "evaluate": "Is it better, and how sure are we?",
     "data": "Feedback that was collected elsewhere: bring it in.",
     "feedback": "What was said, by whom, and how well people agree.",
+    "curve": "Would more answers help? Accuracy over their number, by modality, kind and annotator.",
     "doctor": "Does a model see its media, and is training on it exact? A table, before you train.",
     "report": "One page with curves, answers side by side, and settings.",
 }
