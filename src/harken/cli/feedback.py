@@ -1,7 +1,7 @@
 """`harken feedback`: what was said, by whom, and how well people agree. Loads no torch, so that it begins at once."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -64,6 +64,8 @@ def print_stats(out: Console, found: Stats, disputed: int, most: int) -> None:
     out.print(_amounts(found))
     if found.agreement:
         out.print(_agreement(found))
+        if not any(one.shared for one in found.agreement):
+            out.print("nothing was asked of two annotators, so nothing can be said of agreement: feedback.overlap=2")
     for agreed in found.agreement:
         if 1 < len(agreed.pairs) + 1 <= 11:
             out.print(_pairs(agreed))
@@ -96,15 +98,16 @@ def _amounts(found: Stats) -> Table:
 
 
 def _agreement(found: Stats) -> Table:
-    names = list(dict.fromkeys(name for one in found.agreement for name in one.alpha))
+    names = ("nominal", "ordinal", "interval")
     columns = ("kind", "items", "by two or more", "equal", "Cohen's kappa", "Fleiss' kappa")
-    table = _table("Agreement (95 % intervals over items)", *columns, *(f"alpha, {name}" for name in names))
+    rows = []
     for one in found.agreement:
         alphas = [shown(one.alpha[name]) if name in one.alpha else "" for name in names]
-        rate = shown(one.rate)
         kind = f"{one.kind} {one.criterion}" + (f", 1 to {one.values}" if one.kind == "rating" else "")
-        table.add_row(kind, f"{one.items}", f"{one.shared}", rate, _number(one.cohen), shown(one.fleiss), *alphas)
-    return table
+        figures = (shown(one.rate), _number(one.cohen), shown(one.fleiss), *alphas)
+        rows.append((kind, f"{one.items}", f"{one.shared}", *figures))
+    title = "Agreement (95 % intervals over items)"
+    return _filled(title, (*columns, *(f"alpha, {name}" for name in names)), rows)
 
 
 def _pairs(agreed: Agreed) -> Table:
@@ -131,26 +134,33 @@ def _annotators(found: Stats, most: int) -> Table:
     for flag in found.flags:
         if flag.what not in flagged.setdefault(flag.annotator, []):
             flagged[flag.annotator].append(flag.what)
-    columns = ("annotator", "who", "answers", "kappa with others", "shared", "shown first", "entropy", "seconds")
-    title = f"Annotators, {min(most, len(found.annotators))} of {len(found.annotators)}"
-    table = _table(title, *columns, "again, same", "circles", "FLAGS")
+    columns = ("who", "answers", "kappa with others", "shared", "shown first", "entropy", "seconds", "again, same")
     ordered = sorted(found.annotators, key=lambda one: (one.id not in flagged, -one.answers, one.id))
-    for one in ordered[:most]:
-        table.add_row(*_profile(one), ", ".join(flagged.get(one.id, [])))
+    rows = [(*_profile(one), ", ".join(flagged.get(one.id, []))) for one in ordered[:most]]
+    title = f"Annotators, {min(most, len(found.annotators))} of {len(found.annotators)}"
+    return _filled(title, ("annotator", *columns, "circles", "FLAGS"), rows)
+
+
+def _filled(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
+    """A table without the columns in which nothing stands."""
+    kept = [n for n in range(len(columns)) if any(row[n] for row in rows)]
+    table = _table(title, *(columns[n] for n in kept))
+    for row in rows:
+        table.add_row(*(row[n] for n in kept))
     return table
 
 
 def _profile(one: Profile) -> tuple[str, ...]:
     who = KINDS[one.kind] + (f", a crowd of {one.people} answers" if one.crowd else "")
     single = next(iter(one.kappa.values())) if len(one.kappa) == 1 else Estimate(one.mean_kappa())
-    first, low, high = share(one.first, one.decided)
+    first, _, _ = share(one.first, one.decided)
     return (
         _plain(one.id),
         who,
         f"{one.answers}",
         shown(single),
         f"{one.shared}" if one.shared else "",
-        f"{first:.0%} ({low:.0%} to {high:.0%}) of {one.decided}" if one.decided else "",
+        f"{first:.0%} of {one.decided}" if one.decided else "",
         _number(one.entropy),
         "" if one.seconds is None else f"{one.seconds:.1f}",
         f"{one.repeats.same} of {one.repeats.asked}" if one.repeats.asked else "",
