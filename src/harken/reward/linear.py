@@ -243,11 +243,13 @@ class Design:
 
     Attributes:
         rows: (N, D).
+        along: the same along the axes, (N, D).
         axes: orthonormal columns, (D, D).
         spreads: the sum of squares along each, (D,).
     """
 
     rows: Float[Tensor, "N D"]
+    along: Float[Tensor, "N D"]
     axes: Float[Tensor, "D D"]
     spreads: Float[Tensor, " D"]
 
@@ -255,14 +257,15 @@ class Design:
     def of(cls, rows: Float[Tensor, "N D"]) -> "Design":
         """Of N rows."""
         spreads, axes = torch.linalg.eigh(rows.T @ rows)
-        return cls(rows, axes, spreads.clamp(min=0.0))
+        return cls(rows, rows @ axes, axes, spreads.clamp(min=0.0))
 
-    def basis(self, curvature: float, penalty: float) -> Float[Tensor, "D D"]:
-        """Coordinates in which a sum of N losses of this curvature, with this penalty, is about as curved everywhere.
+    def units(self, curvature: float, penalty: float) -> Float[Tensor, " D"]:
+        """What a coordinate along each axis is measured in, so that a sum of N losses of this curvature, with this
+        penalty, is about as curved along all.
 
         Features are far from independent, and L-BFGS would take hundreds of steps along the narrow valleys.
         """
-        return self.axes * (curvature * self.spreads + penalty).rsqrt()
+        return (curvature * self.spreads + penalty).rsqrt()
 
 
 CURVATURE = 0.1
@@ -297,12 +300,13 @@ class _Problem:
         given = [said[f"{kind}.weight"] for kind in LIKELIHOODS if f"{kind}.weight" in said]
         members, words = given[0].shape[1], copy.deepcopy(wording).double()
         each = float(sum(w.sum() for w in given)) / members / len(self.design.rows)
-        basis = self.design.basis(CURVATURE * each, penalty)
-        rows = self.design.rows @ basis
-        begun = torch.zeros(len(basis), members, dtype=torch.float64)
+        axes, units = self.design.axes, self.design.units(CURVATURE * each, penalty)[:, None]
+        rows = self.design.along * units[:, 0]
+        begun, middle = torch.zeros(2, len(axes), members, dtype=torch.float64)
         if weight is not None:
-            begun = torch.linalg.solve(basis, weight)
-        middle = torch.zeros_like(begun) if held is None else held
+            begun = axes.T @ weight / units
+        if held is not None:
+            middle = axes.T @ held
         named = [(name, leaf) for name, leaf in words.named_parameters() if leaf.requires_grad]
         leaves = [begun.requires_grad_(), *(leaf for _, leaf in named)]
         lengths = [_length(name, leaf, said, self.config.shrink) for name, leaf in named]
@@ -311,7 +315,7 @@ class _Problem:
         def value(flat: np.ndarray) -> tuple[float, np.ndarray]:
             _put(leaves, scale * flat)
             total, _, _ = weighed_log_likelihood(rows @ leaves[0], said, words, self.weights)
-            loss = penalty / 2 * (basis @ leaves[0] - middle).square().sum() / members - total.mean()
+            loss = penalty / 2 * (units * leaves[0] - middle).square().sum() / members - total.mean()
             loss = loss + self.config.shrink * words.prior()
             slopes = torch.autograd.grad(loss, leaves, materialize_grads=True)
             return float(loss.detach()), scale * torch.cat([slope.reshape(-1) for slope in slopes]).numpy()
@@ -319,7 +323,7 @@ class _Problem:
         flat = torch.cat([leaf.detach().reshape(-1) for leaf in leaves]).numpy() / scale
         options = {"maxiter": self.config.iterations, "ftol": self.config.tolerance}
         _put(leaves, scale * minimize(value, flat, jac=True, method="L-BFGS-B", options=options).x)
-        return basis @ leaves[0].detach(), words
+        return axes @ (units * leaves[0].detach()), words
 
 
 def _length(name: str, parameter: Tensor, said: Mapping[str, Tensor], shrink: float) -> Float[Tensor, " n"]:
