@@ -61,7 +61,7 @@ class Size:
         parts: folds of sounds and of speakers that are judged, at most.
     """
 
-    learnt: int = 1500
+    learnt: int = 1000
     judged: int = 400
     steps: int = 600
     parts: int = 4
