@@ -25,6 +25,7 @@ from harken.pipeline.roles import load_as
 from harken.pipeline.run import Run
 from harken.pipeline.settings import EvaluationConfig
 from harken.pipeline.teach import Work
+from harken.reward.combining import Summary
 from harken.reward.model import RewardModel, load_reward_model
 from harken.reward.rules import ended, right_answer
 from harken.train.answering import Sampling, sample_completions
@@ -83,6 +84,7 @@ class _Judged:
     exact: list[bool] | None
     ended: list[bool]
     reward: list[float]
+    members: Summary
 
 
 def _judge(run: Run, answers: Sequence[Completion], reward: RewardModel) -> _Judged:
@@ -91,12 +93,13 @@ def _judge(run: Run, answers: Sequence[Completion], reward: RewardModel) -> _Jud
     gold = run.world.gold
     checkable = all("required" in prompt.facts for prompt in prompts)
     encoded = EncodedPrompts(reward.model.processor, run.blobs)
-    scores = reward.combine(reward.score_completions(answers, {p.id: p for p in prompts}, encoded))
+    scores = reward.score_completions(answers, {p.id: p for p in prompts}, encoded)
     return _Judged(
         [gold(prompt, answer) for prompt, answer in pairs] if gold else None,
         [right_answer(prompt, answer) == 1 for prompt, answer in pairs] if checkable else None,
         [ended(prompt, answer) == 1 for prompt, answer in pairs],
-        scores.tolist(),
+        reward.combine(scores).tolist(),
+        Summary.of(scores),
     )
 
 
@@ -123,6 +126,8 @@ def compare(run: Run, before: Sequence[Completion], after: Sequence[Completion],
             found[f"exactness_{when}_interval"] = [share.low, share.high]
         found[f"ended_{when}"] = exactness(judged.ended).rate
         found[f"reward_{when}"] = float(np.mean(judged.reward))
+        found[f"reward_spread_{when}"] = float(judged.members.spread.mean())
+        found[f"reward_worst_{when}"] = float(judged.members.worst.mean())
         found |= _overlap(prompts, answers, config, when)
     found["tasks"] = _by_task(prompts, old, new, config)
     return found

@@ -195,6 +195,8 @@ class RewardConfig:
                 raise ValueError(f"reward.weights: a number from 0 up for {', '.join(known)}, not {kind!r}: {weight}")
         if self.model.head == "linear" and self.adapter is not None:
             raise ValueError("reward.model.head: linear leaves the trunk as it is: leave reward.adapter out")
+        if self.model.trunk == "encoders" and self.adapter is not None:
+            raise ValueError("reward.model.trunk: encoders begins from nothing: leave reward.adapter out")
         if self.linear.landmarks:
             raise ValueError("reward.linear.landmarks: lines on a trunk are straight; leave it out")
 

@@ -118,12 +118,13 @@ def learnt_feedback(run: Run) -> Feedback:
 
 
 def reward_work(round_: int, policy: str) -> Work:
-    """Fit the reward model of a round, beginning from a policy's weights."""
+    """Fit the reward model of a round, beginning from a policy's weights or, with a trunk of its own, from nothing."""
 
     def work(run: Run, key: str) -> None:
         stage = f"rounds/{round_}/reward"
+        own = run.recipe.reward.model.trunk == "encoders"
         reward = train_reward_model(
-            load_as(run.folder / policy, run.recipe.model),
+            None if own else load_as(run.folder / policy, run.recipe.model),
             learnt_feedback(run),
             config=run.recipe.reward,
             at=workplace(run, stage, key),
