@@ -24,6 +24,7 @@ from harken.data.blobs import Blobs
 from harken.data.descriptors.speech import RATE
 from harken.data.media import audio
 from harken.feedback.derived import votes_from_ratings
+from harken.feedback.held_out import refuse_leaks, shared
 from harken.reward.described import DescribedConfig, Describer, train_described_reward
 from harken.types import Audio
 
@@ -62,15 +63,20 @@ class Learner:
         """Scores of the judged, from what experts said of the learnt."""
         names = {self.names[i] for i in np.flatnonzero(learnt)}
         grades = [a for a in self.data.answers if a.feedback.prompt_id in names and a.feedback.criterion == criterion]
+        asked = {self.names[i] for i in np.flatnonzero(judged)}
+        measured = [a for a in self.data.answers if a.feedback.prompt_id in asked]
+        # The experts are the same few everywhere; a recording or a speaker must not be.
+        leaks = shared(grades, measured, self.data.prompts, ["speaker"])
+        refuse_leaks(leaks, ["annotator"], "split by speaker")
         votes = votes_from_ratings(grades, VOTES, seed, criterion)
         config = DescribedConfig(criterion=criterion, weights=WEIGHTS, group_by="speaker")
         made = train_described_reward(
             self.data.prompts, self.data.completions, [*grades, *votes], self.describer, config, seed
         )
         self.severity[criterion] = made.wording.severity.detach().numpy()
-        asked = [self.data.completions[self.names[i]] for i in np.flatnonzero(judged)]
+        completions = [self.data.completions[self.names[i]] for i in np.flatnonzero(judged)]
         # What a panel of these experts would say of them on average, as the mean grade that it is compared with is.
-        return made.expected_grade(asked, self.data.prompts, self.describer, LEVELS).numpy()
+        return made.expected_grade(completions, self.data.prompts, self.describer, LEVELS).numpy()
 
     def ridge(self, learnt: np.ndarray, judged: np.ndarray, criterion: str, seed: int) -> np.ndarray:
         """The peer's predictions."""

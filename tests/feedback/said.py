@@ -78,3 +78,8 @@ statements: st.SearchStrategy[Feedback] = comparisons() | rankings() | ratings()
 
 def comparison(key: str, choice: str = "a", annotator: str = "ada", amends: str | None = None) -> Answer:
     return Answer(key, annotator, "human", Comparison("p", "p0", "p1", choice), amends=amends)
+
+
+def compared(annotator: str, a: str, b: str, choice: str, seconds: float | None = None, key: str = "") -> Answer:
+    """A comparison of two of prompt p's completions, under a key of its own."""
+    return Answer(key or f"{annotator} {a} {b} {choice}", annotator, "human", Comparison("p", a, b, choice), seconds)

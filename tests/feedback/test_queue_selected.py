@@ -8,7 +8,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from said import BY_ID, COMPLETIONS, PROMPTS
 
-from harken.feedback.agreement import comparisons
 from harken.feedback.annotators.simulated import SimulatedAnnotator
 from harken.feedback.collect import collect
 from harken.feedback.queue import (
@@ -23,6 +22,7 @@ from harken.feedback.queue import (
     prompts_of,
 )
 from harken.feedback.selection import Candidates, SelectionConfig
+from harken.feedback.tables import tables
 from harken.types import Answer, Comparison
 
 PEOPLE = ("ada", "bob", "cyd", "dee")
@@ -116,7 +116,8 @@ def test_chosen_pairs_are_answered_and_not_chosen_again(store):
             PROMPTS["pq".index(other[0])], BY_ID[other]
         )
     # Two people, two orders of the sides: the same six things were judged.
-    assert comparisons(said).said.shape == (2, 6)
+    (table,) = tables(said, BY_ID)
+    assert (len(table.annotators), len(table.items)) == (2, 6)
     again = selected(said)
     assert not {names(a.question) for a in again} & {names(a.question) for a in plan}
 

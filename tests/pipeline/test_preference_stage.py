@@ -20,7 +20,7 @@ from harken.pipeline.recipe import RecipeError, make_algorithm, preference_objec
 from harken.pipeline.run import Run
 from harken.pipeline.settings import AlignConfig
 from harken.pipeline.stages import stages
-from harken.pipeline.teach import is_held_out, learnt_feedback
+from harken.pipeline.teach import divided_feedback, learnt_feedback
 from harken.pipeline.verbs import Feedback, Workplace, read_run_feedback
 from harken.reward.mix import Mix
 from harken.train.loop import Interrupted
@@ -169,4 +169,5 @@ def test_a_whole_run_twice_round(tmp_path):
     assert "held_out" in aligned.settings
     learnt = {answer.feedback.prompt_id for answer in learnt_feedback(run).answers}
     everything = {answer.feedback.prompt_id for answer in read_run_feedback(run.folder).answers}
-    assert everything - learnt == {name for name in everything if is_held_out(name, run.recipe)} != set()
+    _, sides, _ = divided_feedback(run)
+    assert everything - learnt == {answer.feedback.prompt_id for answer in sides.measured} != set()

@@ -37,8 +37,8 @@ class Leak:
     """Something that stands on both sides of a split.
 
     Attributes:
-        what: `messages`, `image` or `audio`.
-        key: the SHA-256 of the medium, or the id that the messages have by their content.
+        what: `messages`, `image`, `audio`, or the name of a fact.
+        key: the SHA-256 of the medium, the id that the messages have by their content, or the fact's value.
         train: ids of the prompts on the one side.
         test: ids of the prompts on the other.
     """
@@ -69,9 +69,9 @@ def count_modalities(prompts: Iterable[Prompt]) -> dict[str, int]:
     return dict(sorted(mixtures.items()))
 
 
-def leaks(train: Iterable[Prompt], test: Iterable[Prompt]) -> list[Leak]:
-    """What both sides of a split hold: the same messages or the same medium."""
-    left, right = _holders(train), _holders(test)
+def leaks(train: Iterable[Prompt], test: Iterable[Prompt], facts: Sequence[str] = ()) -> list[Leak]:
+    """What both sides of a split hold: the same messages, the same medium, or the same value of one of some facts."""
+    left, right = _holders(train, facts), _holders(test, facts)
     return [Leak(*key, tuple(left[key]), tuple(right[key])) for key in sorted(left.keys() & right.keys())]
 
 
@@ -95,7 +95,7 @@ def split(
     """
     if any(share <= 0 for share in fractions.values()) or abs(sum(fractions.values()) - 1) > 1e-9:
         raise ValueError(f"the shares {dict(fractions)} must be above 0 and sum to 1")
-    ties = [[*_keys(prompt), *([("group", by(prompt))] if by else [])] for prompt in prompts]
+    ties = _ties(prompts, by)
     place = _places(ties)
     sets: dict[str, list[Prompt]] = {name: [] for name in fractions}
     for prompt, tied in zip(prompts, ties, strict=True):
@@ -109,7 +109,18 @@ def split(
     return sets
 
 
+def tied(prompts: Sequence[Prompt], by: Callable[[Prompt], str] | None = None) -> dict[str, str]:
+    """For each prompt's id a name that all have who hang together with it, by messages, media and group."""
+    ties = _ties(prompts, by)
+    place = _places(ties)
+    return {prompt.id: str(place[tied[0]]) for prompt, tied in zip(prompts, ties, strict=True)}
+
+
 Key = tuple[str, str]
+
+
+def _ties(prompts: Sequence[Prompt], by: Callable[[Prompt], str] | None) -> list[list[Key]]:
+    return [[*_keys(prompt), *([("group", by(prompt))] if by else [])] for prompt in prompts]
 
 
 def _said(prompt: Prompt) -> str:
@@ -123,10 +134,10 @@ def _keys(prompt: Prompt) -> list[Key]:
     return [("messages", _said(prompt)), *sorted(names)]
 
 
-def _holders(prompts: Iterable[Prompt]) -> dict[Key, list[str]]:
+def _holders(prompts: Iterable[Prompt], facts: Sequence[str]) -> dict[Key, list[str]]:
     holders: dict[Key, list[str]] = {}
     for prompt in prompts:
-        for key in _keys(prompt):
+        for key in [*_keys(prompt), *((name, str(prompt.facts[name])) for name in facts if name in prompt.facts)]:
             holders.setdefault(key, []).append(prompt.id)
     return holders
 

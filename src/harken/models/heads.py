@@ -8,9 +8,9 @@ from torch import Tensor, nn
 class ScalarHeads(nn.Module):
     """K independent heads of one hidden layer each, computed together: (..., D) -> (..., K).
 
-    The last layer starts at zero, so that a new critic or reward model starts by saying nothing. With
-    `prior` a fixed random function is added to each head (1806.03335): members of an ensemble then differ where
-    data are silent.
+    The first layers start apart; the last starts at zero, so that a new critic or reward model starts by saying
+    nothing. With `prior` a fixed random function of the states is added to each head (1806.03335): members of an
+    ensemble then differ where data are silent.
     """
 
     prior: Tensor | None
@@ -29,12 +29,14 @@ class ScalarHeads(nn.Module):
 
     def forward(self, states: Float[Tensor, "*B D"]) -> Float[Tensor, "*B K"]:
         """Scores of states."""
-        states = self.norm(states.to(self.first.dtype))
-        hidden = torch.tanh(torch.einsum("...d,kdh->...kh", states, self.first) + self.bias)
+        states = states.to(self.first.dtype)
+        hidden = torch.tanh(torch.einsum("...d,kdh->...kh", self.norm(states), self.first) + self.bias)
         out = (hidden * self.second).sum(-1)
         if self.prior is not None:
             with torch.no_grad():
-                frozen = torch.tanh(torch.einsum("...d,kdh->...kh", states, self.prior_first))
+                # Not by `norm`: its weights are trained, and the prior function is not.
+                plain = nn.functional.layer_norm(states, self.norm.normalized_shape)
+                frozen = torch.tanh(torch.einsum("...d,kdh->...kh", plain, self.prior_first))
             out = out + (frozen * self.prior).sum(-1)
         return out
 

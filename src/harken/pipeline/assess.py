@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -12,39 +12,35 @@ from harken.data.batch import collate, pad_right
 from harken.data.encoded import EncodedPrompts
 from harken.data.seeds import derive
 from harken.evaluate.metrics.bleu import bleu
-from harken.evaluate.metrics.calibration import (
-    brier_score,
-    expected_calibration_error,
-    preference_probabilities,
-    reliability_bins,
-)
 from harken.evaluate.metrics.exactness import exactness
 from harken.evaluate.metrics.kl import SequenceKL, sequence_kl
-from harken.evaluate.metrics.reward_accuracy import annotator_ceiling, choices_by_score, reward_accuracy
 from harken.evaluate.metrics.rouge import rouge_l
 from harken.evaluate.metrics.win_rate import win_rate
 from harken.models.load import weights_dtype
 from harken.models.model import Model
 from harken.pipeline.artefact import write_text
 from harken.pipeline.ask import write_completions
+from harken.pipeline.reward_figures import SAME, judge_reward_model, reward_curve
 from harken.pipeline.roles import load_as
 from harken.pipeline.run import Run
 from harken.pipeline.settings import EvaluationConfig
-from harken.pipeline.teach import Work, is_held_out
-from harken.pipeline.verbs import Feedback, read_run_feedback
-from harken.pipeline.world import World
+from harken.pipeline.teach import Work
+from harken.reward.combining import Summary
 from harken.reward.model import RewardModel, load_reward_model
 from harken.reward.rules import ended, right_answer
 from harken.train.answering import Sampling, sample_completions
 from harken.train.metrics_log import read_metrics
-from harken.types import Comparison, Completion, Prompt
-
-SAME = 1e-6
-"""Gold scores closer than this are a tie."""
+from harken.types import Completion, Prompt
 
 
-def evaluation_work(round_: int, arms: tuple[str, ...]) -> Work:
-    """Answer the held-out prompts with the supervised model and each arm, and compare."""
+def evaluation_work(round_: int, arms: tuple[str, ...], policy: str) -> Work:
+    """Answer the held-out prompts with the supervised model and each arm, and compare.
+
+    Args:
+        round_: which round, from 1.
+        arms: the aligned policies.
+        policy: what the round's reward model began from.
+    """
 
     def work(run: Run, key: str) -> None:
         here, stage = f"rounds/{round_}", f"rounds/{round_}/evaluation"
@@ -62,7 +58,8 @@ def evaluation_work(round_: int, arms: tuple[str, ...]) -> Work:
         for arm in arms[1:]:
             other = compare(run, answers["sft"], answers[arm], reward)
             found[arm] = other | _divergence(run, models[arm], models["sft"], answers[arm])
-        found |= judge_reward_model(run.world, read_run_feedback(run.folder), run, reward)
+        found |= judge_reward_model(run, reward)
+        found |= reward_curve(run, round_, policy, key)
         found["along_training"] = {arm: _along_training(run, f"{here}/{arm}") for arm in arms}
         found["notices"] = list(run.world.notices)
         write_text(run.folder / here / "evaluation.json", json.dumps(found, indent=1) + "\n")
@@ -87,6 +84,7 @@ class _Judged:
     exact: list[bool] | None
     ended: list[bool]
     reward: list[float]
+    members: Summary
 
 
 def _judge(run: Run, answers: Sequence[Completion], reward: RewardModel) -> _Judged:
@@ -95,12 +93,13 @@ def _judge(run: Run, answers: Sequence[Completion], reward: RewardModel) -> _Jud
     gold = run.world.gold
     checkable = all("required" in prompt.facts for prompt in prompts)
     encoded = EncodedPrompts(reward.model.processor, run.blobs)
-    scores = reward.combine(reward.score_completions(answers, {p.id: p for p in prompts}, encoded))
+    scores = reward.score_completions(answers, {p.id: p for p in prompts}, encoded)
     return _Judged(
         [gold(prompt, answer) for prompt, answer in pairs] if gold else None,
         [right_answer(prompt, answer) == 1 for prompt, answer in pairs] if checkable else None,
         [ended(prompt, answer) == 1 for prompt, answer in pairs],
-        scores.tolist(),
+        reward.combine(scores).tolist(),
+        Summary.of(scores),
     )
 
 
@@ -127,6 +126,8 @@ def compare(run: Run, before: Sequence[Completion], after: Sequence[Completion],
             found[f"exactness_{when}_interval"] = [share.low, share.high]
         found[f"ended_{when}"] = exactness(judged.ended).rate
         found[f"reward_{when}"] = float(np.mean(judged.reward))
+        found[f"reward_spread_{when}"] = float(judged.members.spread.mean())
+        found[f"reward_worst_{when}"] = float(judged.members.worst.mean())
         found |= _overlap(prompts, answers, config, when)
     found["tasks"] = _by_task(prompts, old, new, config)
     return found
@@ -184,52 +185,6 @@ def _divergence(run: Run, policy: Model, reference: Model, answers: Sequence[Com
     whole = [pad_right(rows).numpy() for rows in kept]
     found: SequenceKL = sequence_kl(whole[0], whole[1], whole[2])
     return {"kl": found.k1, "kl_error": found.k1_error, "kl_k3": found.k3}
-
-
-def judge_reward_model(world: World, said: Feedback, run: Run, reward: RewardModel) -> dict[str, Any]:
-    """Accuracy and calibration on comparisons of held-out prompts, as gold and as the annotators decide them."""
-    prompts = {prompt.id: prompt for prompt in said.prompts}
-    completions = {completion.id: completion for completion in said.completions}
-    asked = [
-        (answer.feedback, answer.feedback.choice)
-        for answer in said.answers
-        if isinstance(answer.feedback, Comparison) and is_held_out(answer.feedback.prompt_id, run.recipe)
-    ]
-    if not asked:
-        return {"reward_accuracy": None, "held_out_comparisons": 0}
-    used = sorted({name for pair, _ in asked for name in (pair.a, pair.b)}, key=lambda n: (completions[n].prompt_id, n))
-    encoded = EncodedPrompts(reward.model.processor, run.blobs)
-    scores = reward.score_completions([completions[name] for name in used], prompts, encoded).mean(1) * reward.spread
-    score = dict(zip(used, scores.tolist(), strict=True))
-    a, b = [score[pair.a] for pair, _ in asked], [score[pair.b] for pair, _ in asked]
-    said_so = [choice for _, choice in asked]
-    groups = [pair.prompt_id for pair, _ in asked]
-    found: dict[str, Any] = {"held_out_comparisons": len(asked), "reward_accuracy": None}
-    decided = [i for i, choice in enumerate(said_so) if choice in ("a", "b")]
-    if decided:
-        noisy = reward_accuracy(a, b, said_so, groups=groups)
-        found["reward_accuracy_annotators"] = noisy.rate
-        found["reward_accuracy_annotators_interval"] = [noisy.low, noisy.high]
-        won = [float(said_so[i] == "a") for i in decided]
-        chances = preference_probabilities([a[i] for i in decided], [b[i] for i in decided])
-        found |= {
-            "calibration_error": expected_calibration_error(chances, won),
-            "brier": brier_score(chances, won),
-            "reliability": [asdict(one) for one in reliability_bins(chances, won)],
-        }
-    if world.gold is not None:
-        gold = {name: world.gold(prompts[completions[name].prompt_id], completions[name]) for name in used}
-        truth = choices_by_score([gold[p.a] for p, _ in asked], [gold[p.b] for p, _ in asked], SAME)
-        if any(choice in ("a", "b") for choice in truth):
-            exact = reward_accuracy(a, b, truth, groups=groups)
-            found |= {
-                "reward_accuracy": exact.rate,
-                "reward_accuracy_interval": [exact.low, exact.high],
-                "reward_accuracy_pairs": exact.decided,
-            }
-        if decided:
-            found["annotator_ceiling"] = annotator_ceiling(said_so, truth, groups=groups).rate
-    return found
 
 
 def _along_training(run: Run, stage: str) -> list[dict[str, float]]:

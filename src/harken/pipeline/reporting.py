@@ -96,6 +96,9 @@ class _Page:
         if found.get("reward_accuracy") is not None:
             hint = f"of {found['reward_accuracy_pairs']} held-out pairs, as gold decides them"
             out.append(page.Headline("reward model right", percent(found["reward_accuracy"]), hint))
+        elif found.get("reward_accuracy_annotators") is not None:
+            hint = f"of {found['reward_accuracy_annotators_pairs']} held-out pairs, as the annotators decided them"
+            out.append(page.Headline("reward model right", percent(found["reward_accuracy_annotators"]), hint))
         hint = "nats a completion, on held-out prompts"
         out.append(page.Headline("KL to the supervised model", f"{found['kl']:.2f}", hint))
         return tuple(out)
@@ -122,7 +125,25 @@ class _Page:
         tables = [page.Table(header, tuple(rows), "Both models, on the same held-out prompts")]
         if self.found.get("reward_accuracy_annotators") is not None:
             tables.append(self.reward_table())
+        if self.found["reward_accuracy_by"]:
+            tables.append(self.parts_table())
         return tuple(tables)
+
+    def parts_table(self) -> page.Table:
+        rows = [
+            (
+                f"{way}: {part}",
+                f"{percent(one['rate'])} ({100 * one['low']:.1f} to {100 * one['high']:.1f})",
+                str(one["pairs"]),
+            )
+            for way, parts in self.found["reward_accuracy_by"].items()
+            for part, one in parts.items()
+        ]
+        caption = (
+            "The reward model on all pairs that held-out answers imply: two tiers of a ranking, a revision and what "
+        )
+        caption += "it mends, two grades by one annotator for completions of one prompt, and comparisons with a winner"
+        return page.Table(("reward model, in parts", "accuracy (95 % interval)", "pairs"), tuple(rows), caption)
 
     def reward_table(self) -> page.Table:
         found = self.found
@@ -133,6 +154,9 @@ class _Page:
             rows.append((noise, percent(found["annotator_ceiling"])))
         rows.append(("expected calibration error", f"{found['calibration_error']:.3f}"))
         rows.append(("Brier score", f"{found['brier']:.3f}"))
+        if found["shared_with_held_out"]:
+            shared = ", ".join(f"{what} {count}" for what, count in found["shared_with_held_out"].items())
+            rows.append(("on both sides of the split, as the recipe allows", shared))
         caption = (
             f"The reward model on {found['held_out_comparisons']} comparisons of prompts that it never learnt from"
         )
@@ -198,6 +222,14 @@ class _Page:
             bins = [Bin(**one) for one in self.found["reliability"]]
             caption = "How often the annotators chose a, against the probability that the reward model gave it."
             plots.append(page.Plot("Calibration", reliability(bins, "Calibration of the reward model"), caption))
+        if self.found.get("reward_curve"):
+            points = self.found["reward_curve"]
+            low, high = [point["low"] for point in points], [point["high"] for point in points]
+            counts, rates = [point["answers"] for point in points], [point["rate"] for point in points]
+            line = Series("accuracy", counts, rates, low, high)
+            svg = curves([line], "Learning curve of the reward model", "answers learnt from", "held-out accuracy")
+            caption = "Accuracy on the same held-out pairs, with its 95 % interval, learnt from so many of the answers."
+            plots.append(page.Plot("Learning curve", svg, caption))
         return page.Section("The reward model", tuple(plots))
 
     def parts(self, prompt: Prompt) -> tuple[str | bytes, ...]:

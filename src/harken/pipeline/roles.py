@@ -10,14 +10,17 @@ import torch
 from torch import nn
 
 from harken.data.encoded import EncodedPrompts
+from harken.data.processor import Processor
 from harken.models.doctor import first_step
 from harken.models.encoders import are_frozen, freeze_encoders
 from harken.models.features import Features
+from harken.models.fusion.build import build
 from harken.models.load import load_model, weights_dtype
 from harken.models.lora import AdapterConfig, add_adapter, drop_adapter, free_name, merge_adapter, training_only
 from harken.models.model import Model
 from harken.pipeline.settings import ModelConfig
-from harken.types import Prompt
+from harken.reward.model import RewardModelConfig
+from harken.types import Completion, Prompt, Text
 
 EXAMINED = 64
 """Prompts among which the first step looks for each mixture of modalities."""
@@ -33,6 +36,35 @@ def as_configured(model: Model, config: ModelConfig) -> Model:
     model.recompute = config.recompute
     if config.freeze_encoders:
         freeze_encoders(model.trunk)
+    return model
+
+
+def reward_trunk(
+    model: Model | None,
+    config: RewardModelConfig,
+    prompts: Sequence[Prompt],
+    completions: Sequence[Completion],
+    seed: int,
+) -> Model:
+    """What a reward model's trunk begins as: a model that is there, or a new one of harken's own family.
+
+    Args:
+        model: the policy whose completions are judged; not read where the trunk is `encoders`.
+        config: which of the two, and the sizes of a new one.
+        prompts: a new one's tokenizer learns its merges from their texts and those of the completions.
+        completions: of them.
+        seed: of a new one's weights.
+
+    Raises:
+        ValueError: if the trunk is to be a model that is there, and none is given.
+    """
+    if config.trunk == "encoders":
+        messages = [message for prompt in prompts for message in prompt.messages]
+        texts = [part.text for message in messages for part in message.parts if isinstance(part, Text)]
+        trunk, processor = build(config.family, [*texts, *(c.text for c in completions)], seed)
+        return Model(trunk.eval(), Processor(processor)).eval()
+    if model is None:
+        raise ValueError("give the model that the reward model's trunk begins as, or say reward.model.trunk: encoders")
     return model
 
 

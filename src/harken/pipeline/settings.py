@@ -7,6 +7,7 @@ from typing import Literal
 
 from harken.data.bounds import at_least, share
 from harken.feedback.annotators.judge import JudgeConfig
+from harken.feedback.held_out import SplitConfig
 from harken.models.fusion.build import FamilyConfig
 from harken.models.generate import Decoding
 from harken.models.load import Dtype
@@ -165,6 +166,8 @@ class RewardConfig:
             beside their texts as wholes.
         optimizer: how weights move.
         adapter: train a low-rank adapter on the policy's own weights, which stay as they are.
+        split: how a run's feedback is divided into what is learnt from and what measures (its share is
+            `completions.held_out`), and what may stand on both sides; anything else there is an error.
     """
 
     model: RewardModelConfig = field(default_factory=RewardModelConfig)
@@ -182,6 +185,7 @@ class RewardConfig:
     )
     optimizer: OptimizerConfig = field(default_factory=lambda: OptimizerConfig(rate=1e-3, muon_rate=1e-3))
     adapter: AdapterConfig | None = None
+    split: SplitConfig = field(default_factory=SplitConfig)
 
     def __post_init__(self) -> None:
         at_least(self, "reward", steps=0, batch=1, accumulate=1, shrink=0, uncertainty=0)
@@ -191,6 +195,8 @@ class RewardConfig:
                 raise ValueError(f"reward.weights: a number from 0 up for {', '.join(known)}, not {kind!r}: {weight}")
         if self.model.head == "linear" and self.adapter is not None:
             raise ValueError("reward.model.head: linear leaves the trunk as it is: leave reward.adapter out")
+        if self.model.trunk == "encoders" and self.adapter is not None:
+            raise ValueError("reward.model.trunk: encoders begins from nothing: leave reward.adapter out")
         if self.linear.landmarks:
             raise ValueError("reward.linear.landmarks: lines on a trunk are straight; leave it out")
 
@@ -226,12 +232,17 @@ class EvaluationConfig:
         resamples: of the bootstrap.
         examples: answers shown side by side in the report.
         language: for BLEU and ROUGE.
+        curve: numbers of answers; for each the reward model is trained again on so many of those that are learnt from,
+            and judged on the held-out ones. Takes as long as that often training it.
     """
 
     decoding: Decoding = field(default_factory=Decoding)
     resamples: int = 10_000
     examples: int = 10
     language: str = "en"
+    curve: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         at_least(self, "evaluation", resamples=1, examples=0)
+        if any(count < 1 for count in self.curve):
+            raise ValueError(f"evaluation.curve: numbers of answers from 1 up, not {list(self.curve)}")

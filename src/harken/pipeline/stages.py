@@ -68,7 +68,8 @@ class _Plan:
         inputs = (self.policy, f"{here}/feedback")
         out = [self.stage("reward", "reward", inputs, settings, reward_work(self.round, self.policy))]
         if self.from_preferences:
-            settings = {"held_out": settings["held_out"], **self.settings("data", "algorithm", "align")}
+            split = self.plain["reward"]["split"]
+            settings = {"held_out": settings["held_out"], "split": split, **self.settings("data", "algorithm", "align")}
             work = preferences_work(self.round, self.policy)
             needed = ("sft", self.policy, f"{here}/feedback")
             return [*out, self.stage("align", "aligned", needed, settings, work, "aligned.samples.jsonl")]
@@ -83,7 +84,7 @@ class _Plan:
         """Evaluation and report."""
         made = tuple(f"{self.here}/{name}" for name in ("feedback", "reward", *self.arms))
         settings = self.settings("data", "evaluation")
-        work = evaluation_work(self.round, self.arms)
+        work = evaluation_work(self.round, self.arms, self.policy)
         report = report_work(self.round)
         return [
             self.stage("evaluate", "evaluation.json", ("sft", *made), settings, work, "answers.jsonl"),

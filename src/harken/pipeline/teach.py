@@ -7,14 +7,15 @@ from typing import Any
 
 from harken.algorithms.objective import PreferenceObjective, RLAlgorithm
 from harken.algorithms.sft import SFT
+from harken.data.clean import Leak
 from harken.data.encoded import EncodedPrompts
 from harken.data.processor import Processor
 from harken.data.seeds import derive
+from harken.feedback.held_out import Divided, divide, held_out_prompts, refuse_leaks, shared
 from harken.models.fusion.build import build
 from harken.models.load import weights_dtype
 from harken.models.model import Model
 from harken.pipeline.artefact import fresh_folder, write_text
-from harken.pipeline.recipe import Recipe
 from harken.pipeline.roles import as_configured, in_training, load_as, prepare
 from harken.pipeline.run import Run
 from harken.pipeline.verbs import (
@@ -31,6 +32,10 @@ from harken.train.sources import Demonstrations
 from harken.train.stopping import held_out, held_out_likelihood
 
 Work = Callable[[Run, str], None]
+MEND = (
+    "hold out together what belongs together (reward.split.by=media, or a fact such as speaker), or say that it is "
+    "meant: reward.split.allow=[{}]"
+)
 SHOWN = ("reward", "kl", "loss", "accuracy")
 
 
@@ -86,25 +91,40 @@ def _imitate(model: Model, run: Run, at: Workplace) -> None:
     fit(model, source, SFT(), replace(how, stopping=config.stopping, measure=measure))
 
 
-def is_held_out(prompt_id: str, recipe: Recipe) -> bool:
-    """Whether the feedback on a prompt only measures the reward model."""
-    return derive(recipe.seed, "held out", prompt_id) % 10_000 < recipe.completions.held_out * 10_000
+def divided_feedback(run: Run) -> tuple[Feedback, Divided, list[Leak]]:
+    """All feedback of a run; what is learnt from and what measures; and what stands on both sides, as allowed.
+
+    Raises:
+        LeakageError: if something stands on both sides that `reward.split` does not allow.
+    """
+    said, split = read_run_feedback(run.folder), run.recipe.reward.split
+    held = held_out_prompts(said.prompts, run.recipe.completions.held_out, run.recipe.seed, split.by)
+    sides = divide(said.answers, held)
+    found = shared(sides.learnt, sides.measured, {prompt.id: prompt for prompt in said.prompts}, split.facts)
+    refuse_leaks(found, split.allow, MEND)
+    if sides.astride:
+        run.progress.say(f"{sides.astride} comparisons of a held-out prompt with another one teach and measure nothing")
+    return said, sides, found
 
 
 def learnt_feedback(run: Run) -> Feedback:
-    """What was said of the prompts that are not held out."""
-    said = read_run_feedback(run.folder)
-    learnt = tuple(a for a in said.answers if not is_held_out(a.feedback.prompt_id, run.recipe))
-    return Feedback(said.prompts, said.completions, learnt)
+    """What was said of the prompts that are not held out.
+
+    Raises:
+        LeakageError: as `divided_feedback`.
+    """
+    said, sides, _ = divided_feedback(run)
+    return Feedback(said.prompts, said.completions, sides.learnt)
 
 
 def reward_work(round_: int, policy: str) -> Work:
-    """Fit the reward model of a round, beginning from a policy's weights."""
+    """Fit the reward model of a round, beginning from a policy's weights or, with a trunk of its own, from nothing."""
 
     def work(run: Run, key: str) -> None:
         stage = f"rounds/{round_}/reward"
+        own = run.recipe.reward.model.trunk == "encoders"
         reward = train_reward_model(
-            load_as(run.folder / policy, run.recipe.model),
+            None if own else load_as(run.folder / policy, run.recipe.model),
             learnt_feedback(run),
             config=run.recipe.reward,
             at=workplace(run, stage, key),

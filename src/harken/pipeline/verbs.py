@@ -23,7 +23,7 @@ from harken.models.load import Dtype, load_model, weights_dtype
 from harken.models.model import Model
 from harken.pipeline.artefact import digest
 from harken.pipeline.recipe import make_algorithm
-from harken.pipeline.roles import fingerprint, in_training, prepare
+from harken.pipeline.roles import fingerprint, in_training, prepare, reward_trunk
 from harken.pipeline.settings import AlignConfig, CompletionsConfig, FeedbackConfig, RewardConfig
 from harken.reward.combining import Combining
 from harken.reward.mix import Mix
@@ -202,7 +202,7 @@ def _measured(at: Workplace, stopping: StoppingConfig, measure: Callable[[], flo
 
 
 def train_reward_model(
-    model: Model,
+    model: Model | None,
     feedback: Feedback,
     *,
     config: RewardConfig | None = None,
@@ -211,7 +211,8 @@ def train_reward_model(
     """A reward model from everything that was said: comparisons, rankings, ratings and edits at once.
 
     Args:
-        model: its trunk begins as this model's; the model itself is not changed.
+        model: its trunk begins as this model's; the model itself is not changed. Not read, and may be None, where
+            `config.model.trunk` is `encoders`.
         feedback: what was said.
         config: what the reward model is, and its training.
         at: where to work, and the seed.
@@ -226,8 +227,9 @@ def train_reward_model(
     answers = on_criterion(feedback.answers, config.criterion)
     if not answers:
         raise ValueError("there is no feedback to learn a reward model from; collect some first")
-    at = _named(at, (config, feedback), model)
-    with in_training(model, "reward", config.adapter, derive(at.seed, "adapter")) as trunk:
+    begun = reward_trunk(model, config.model, feedback.prompts, feedback.completions, derive(at.seed, "trunk"))
+    at = _named(at, (config, feedback), begun)
+    with in_training(begun, "reward", config.adapter, derive(at.seed, "adapter")) as trunk:
         trunk.drop_heads()
         encoded = EncodedPrompts(trunk.processor, at.blobs)
         prompts = {prompt.id: prompt for prompt in feedback.prompts}

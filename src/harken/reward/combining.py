@@ -1,4 +1,4 @@
-"""K scores of an ensemble to one reward."""
+"""K scores of an ensemble to one reward, and to what it knows and does not know."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -31,3 +31,23 @@ class Combining:
                 return scores.mean(-1) - self.uncertainty * scores.var(-1, unbiased=False)
             case _:
                 return scores.mean(-1)
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What the members of an ensemble say of N completions, together.
+
+    Attributes:
+        mean: their mean, (N,).
+        spread: their standard deviation, (N,): how far they disagree, which is how little they know; 0 for one member.
+        worst: the lowest of their scores, (N,).
+    """
+
+    mean: Float[Tensor, " N"]
+    spread: Float[Tensor, " N"]
+    worst: Float[Tensor, " N"]
+
+    @classmethod
+    def of(cls, scores: Float[Tensor, "N K"]) -> "Summary":
+        """Of N completions by K members."""
+        return cls(scores.mean(-1), scores.std(-1, correction=0), scores.min(-1).values)

@@ -12,14 +12,15 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from harken.data.blobs import Blobs
+from harken.data.bounds import at_least
 from harken.data.descriptors.picture import describe_picture
 from harken.data.descriptors.speech import RATE, describe_speech
 from harken.data.descriptors.words import describe_words
 from harken.data.media import audio, image
 from harken.data.tensors import read_tensors
-from harken.reward.combining import Combining
+from harken.reward.combining import Combining, Summary
 from harken.reward.lift import Lift
-from harken.reward.linear import LinearConfig, Lines, fit_lines
+from harken.reward.linear import LinearConfig, LinePrior, Lines, fit_lines
 from harken.reward.scale import scale_of
 from harken.reward.statements import labels_of, on_criterion, scales_of, statements_of
 from harken.reward.wording import Wording
@@ -100,6 +101,7 @@ class DescribedConfig:
 
     Attributes:
         heads: members K of the ensemble, each on its own bootstrap.
+        prior: scale of each member's fixed random line or curve (`reward.linear.LinePrior`); 0 for none.
         combining: how their scores become one reward.
         criterion: which answers count, where people judged several.
         weights: how much each kind of feedback counts.
@@ -109,11 +111,15 @@ class DescribedConfig:
     """
 
     heads: int = 8
+    prior: float = 0.0
     combining: Combining = field(default_factory=Combining)
     criterion: str = "overall"
     weights: Mapping[str, float] = field(default_factory=dict)
     linear: LinearConfig = field(default_factory=lambda: LinearConfig(landmarks=1000))
     group_by: str = ""
+
+    def __post_init__(self) -> None:
+        at_least(self, "described", heads=1, prior=0)
 
 
 @dataclass(frozen=True)
@@ -157,6 +163,16 @@ class DescribedReward:
             )
         rows = describer([prompts[c.prompt_id] for c in completions], completions)
         return (self.lines(rows) - self.centre) / self.spread
+
+    def summary(
+        self, completions: Sequence[Completion], prompts: Mapping[str, Prompt], describer: Describer
+    ) -> Summary:
+        """Mean, spread and worst of the members' scores of N completions; arguments as in `scores`."""
+        return Summary.of(self.scores(completions, prompts, describer))
+
+    def combine(self, scores: Float[Tensor, "N K"]) -> Float[Tensor, " N"]:
+        """One reward a completion, by `combining`."""
+        return self.combining(scores)
 
     def expected_grade(
         self, completions: Sequence[Completion], prompts: Mapping[str, Prompt], describer: Describer, levels: int
@@ -236,6 +252,8 @@ def train_described_reward(
     groups = [str(p.facts[config.group_by]) if config.group_by else p.id for p in asked]
     place = {group: n for n, group in enumerate(sorted(set(groups)))}
     features = describer(asked, [every[name] for name in names])
-    lines = fit_lines(features, said, wording, config.linear, [place[group] for group in groups], config.weights)
+    prior = LinePrior(config.prior, seed)
+    numbers = [place[group] for group in groups]
+    lines = fit_lines(features, said, wording, config.linear, numbers, config.weights, prior)
     centre, spread = scale_of(lines(features))
     return DescribedReward(lines, wording, config.combining, describer.chosen, describer.words, centre, spread)

@@ -14,7 +14,7 @@ from torch import Tensor
 from harken.data.seeds import derive
 from harken.reward.lift import Lift
 from harken.reward.objective import LIKELIHOODS, weighed_log_likelihood
-from harken.reward.wording import Wording
+from harken.reward.wording import SPREADS, Wording
 
 ROWS = {
     "comparison": ("a", "b"),
@@ -60,13 +60,40 @@ class LinearConfig:
 
 
 @dataclass(frozen=True)
+class LinePrior:
+    """A fixed random line for each member of an ensemble, to which what it learns is added (1806.03335).
+
+    The penalty then holds each member to its own line and not to 0: where data are silent, members stay as far apart
+    as these lines are. Coefficients with the standard deviation penalty^(-1/2) are draws from the prior that the
+    penalty stands for.
+
+    Attributes:
+        scale: standard deviation of the lines' values at the rows that are fitted, in units of the raw score; 0 for
+            none.
+        seed: of the draw.
+    """
+
+    scale: float = 0.0
+    seed: int = 0
+
+    def lines(self, rows: Float[Tensor, "N E"], members: int) -> Float[Tensor, "E K"]:
+        """Coefficients, (E, K)."""
+        generator = torch.Generator().manual_seed(derive(self.seed, "prior lines"))
+        drawn = torch.randn(members, rows.shape[1], generator=generator, dtype=torch.float64).T
+        return drawn * self.scale / rows.square().sum(1).mean().sqrt().clamp(min=1e-9)
+
+
+NO_PRIOR = LinePrior()
+
+
+@dataclass(frozen=True)
 class Lines:
     """K lines on standardised features, or on what these are lifted to.
 
     Attributes:
         mean: of the (lifted) features that were fitted on, (E,).
         scale: their standard deviations, 1 where one never changes, (E,); all 1 where they are lifted.
-        weight: of each in each member, (E, K).
+        weight: of each in each member, (E, K); a member's prior line is in it.
         penalty: the one that was chosen.
         lift: what makes a line a curve of the features; None for straight lines.
     """
@@ -90,11 +117,12 @@ def fit_lines(
     config: LinearConfig,
     groups: Sequence[int],
     weights: Mapping[str, float],
+    prior: LinePrior = NO_PRIOR,
 ) -> Lines:
     """Lines under which what was said is most likely, with a penalty on their squares; `wording` is fitted with them.
 
-    The sum over statements of weight x log-likelihood less penalty / 2 x |w|^2, in each member, is concave in the
-    scores; the annotators' parameters and thresholds are shared by the members.
+    The sum over statements of weight x log-likelihood less penalty / 2 x |w - prior|^2, in each member, is concave in
+    the scores; the annotators' parameters and thresholds are shared by the members.
 
     Args:
         features: of N completions.
@@ -105,6 +133,7 @@ def fit_lines(
         groups: of each row; the rows of one group (a prompt, a speaker) are left out together where the penalty is
             chosen.
         weights: how much each kind of feedback counts.
+        prior: the lines that members are held to; the penalty is chosen without them.
 
     Raises:
         ValueError: if a feature is no number, or nothing was said.
@@ -124,10 +153,25 @@ def fit_lines(
     standard = (rows - mean) / scale
     one = {k: v.double().mean(1, keepdim=True) if k.endswith(".weight") else v for k, v in said.items()}
     problem = _Problem(Design.of(standard), config, weights)
-    penalty, begun, words = _best_penalty(problem, one, wording, _folds(groups, config.folds))
-    weight, words = problem.solve(_double(said), words, penalty, begun.expand(-1, given[0].shape[1]))
+    penalty, begun, words = _best_penalty(problem, one, _never_said(wording, said), _folds(groups, config.folds))
+    held = prior.lines(standard, given[0].shape[1])
+    weight, words = problem.solve(_double(said), words, penalty, begun.expand_as(held), held)
     wording.load_state_dict(words.state_dict())
     return Lines(mean, scale, weight, penalty, lift)
+
+
+NEVER = {"log_tie": (2, -20.0), "floor": (3, -30.0)}
+"""Choices by the parameter that makes them likely, and what that is where nobody makes them: as good as -inf."""
+
+
+def _never_said(wording: Wording, said: Mapping[str, Tensor]) -> Wording:
+    """The same wording with what nobody ever says ruled out; L-BFGS would follow it to -inf in hundreds of steps."""
+    out = copy.deepcopy(wording)
+    for name, (choice, value) in NEVER.items():
+        if "comparison.choice" in said and not (said["comparison.choice"] == choice).any():
+            parameter = getattr(out, name).requires_grad_(False)
+            parameter.fill_(value)
+    return out
 
 
 def _double(said: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -169,7 +213,7 @@ def _best_penalty(
 
 
 def _split(said: Mapping[str, Tensor], out: Tensor) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-    """The same labels twice, with the weights of statements on rows that are left out, and of all others, set to 0."""
+    """The statements on rows that stay, and those that speak of rows that are left out."""
     learnt, unseen = dict(said), dict(said)
     for kind, names in ROWS.items():
         if f"{kind}.weight" in said:
@@ -179,9 +223,18 @@ def _split(said: Mapping[str, Tensor], out: Tensor) -> tuple[dict[str, Tensor], 
                 if kind == "ranking":
                     rows = (rows & (said["ranking.tier"] >= 0)).any(1)
                 touched |= rows
-            learnt[f"{kind}.weight"] = said[f"{kind}.weight"] * ~touched[:, None]
-            unseen[f"{kind}.weight"] = said[f"{kind}.weight"] * touched[:, None]
+            _keep(learnt, kind, ~touched)
+            _keep(unseen, kind, touched)
     return learnt, unseen
+
+
+def _keep(said: dict[str, Tensor], kind: str, kept: Tensor) -> None:
+    """Leave some statements of a kind; where none is left, all with the weight 0 (a likelihood wants something)."""
+    if not kept.any():
+        said[f"{kind}.weight"] = torch.zeros_like(said[f"{kind}.weight"])
+        return
+    for name in [name for name in said if name.startswith(f"{kind}.") and name != "edit.span"]:
+        said[name] = said[name][kept]
 
 
 @dataclass(frozen=True)
@@ -190,11 +243,13 @@ class Design:
 
     Attributes:
         rows: (N, D).
+        along: the same along the axes, (N, D).
         axes: orthonormal columns, (D, D).
         spreads: the sum of squares along each, (D,).
     """
 
     rows: Float[Tensor, "N D"]
+    along: Float[Tensor, "N D"]
     axes: Float[Tensor, "D D"]
     spreads: Float[Tensor, " D"]
 
@@ -202,14 +257,15 @@ class Design:
     def of(cls, rows: Float[Tensor, "N D"]) -> "Design":
         """Of N rows."""
         spreads, axes = torch.linalg.eigh(rows.T @ rows)
-        return cls(rows, axes, spreads.clamp(min=0.0))
+        return cls(rows, rows @ axes, axes, spreads.clamp(min=0.0))
 
-    def basis(self, curvature: float, penalty: float) -> Float[Tensor, "D D"]:
-        """Coordinates in which a sum of N losses of this curvature, with this penalty, is about as curved everywhere.
+    def units(self, curvature: float, penalty: float) -> Float[Tensor, " D"]:
+        """What a coordinate along each axis is measured in, so that a sum of N losses of this curvature, with this
+        penalty, is about as curved along all.
 
         Features are far from independent, and L-BFGS would take hundreds of steps along the narrow valleys.
         """
-        return self.axes * (curvature * self.spreads + penalty).rsqrt()
+        return (curvature * self.spreads + penalty).rsqrt()
 
 
 CURVATURE = 0.1
@@ -225,31 +281,64 @@ class _Problem:
     weights: Mapping[str, float]
 
     def solve(
-        self, said: Mapping[str, Tensor], wording: Wording, penalty: float, weight: Tensor | None = None
+        self,
+        said: Mapping[str, Tensor],
+        wording: Wording,
+        penalty: float,
+        weight: Tensor | None = None,
+        held: Tensor | None = None,
     ) -> tuple[Tensor, Wording]:
-        """The best coefficients (D, K) and wording, from these on; the given wording is left as it is."""
+        """The best coefficients (D, K) and wording, from these on; the given wording is left as it is.
+
+        Args:
+            said: labels.
+            wording: where it begins.
+            penalty: on the squared distance to `held`.
+            weight: where coefficients begin; at 0 if not said.
+            held: coefficients, (D, K); 0 if not said.
+        """
         given = [said[f"{kind}.weight"] for kind in LIKELIHOODS if f"{kind}.weight" in said]
         members, words = given[0].shape[1], copy.deepcopy(wording).double()
         each = float(sum(w.sum() for w in given)) / members / len(self.design.rows)
-        basis = self.design.basis(CURVATURE * each, penalty)
-        rows = self.design.rows @ basis
-        begun = torch.zeros(len(basis), members, dtype=torch.float64)
+        axes, units = self.design.axes, self.design.units(CURVATURE * each, penalty)[:, None]
+        rows = self.design.along * units[:, 0]
+        begun, middle = torch.zeros(2, len(axes), members, dtype=torch.float64)
         if weight is not None:
-            begun = torch.linalg.solve(basis, weight)
-        leaves = [begun.requires_grad_(), *words.parameters()]
+            begun = axes.T @ weight / units
+        if held is not None:
+            middle = axes.T @ held
+        named = [(name, leaf) for name, leaf in words.named_parameters() if leaf.requires_grad]
+        leaves = [begun.requires_grad_(), *(leaf for _, leaf in named)]
+        lengths = [_length(name, leaf, said, self.config.shrink) for name, leaf in named]
+        scale = torch.cat([torch.ones(begun.numel(), dtype=torch.float64), *lengths]).numpy()
 
         def value(flat: np.ndarray) -> tuple[float, np.ndarray]:
-            _put(leaves, flat)
+            _put(leaves, scale * flat)
             total, _, _ = weighed_log_likelihood(rows @ leaves[0], said, words, self.weights)
-            loss = penalty / 2 * (basis @ leaves[0]).square().sum() / members - total.mean()
+            loss = penalty / 2 * (units * leaves[0] - middle).square().sum() / members - total.mean()
             loss = loss + self.config.shrink * words.prior()
             slopes = torch.autograd.grad(loss, leaves, materialize_grads=True)
-            return float(loss.detach()), torch.cat([slope.reshape(-1) for slope in slopes]).numpy()
+            return float(loss.detach()), scale * torch.cat([slope.reshape(-1) for slope in slopes]).numpy()
 
-        flat = torch.cat([leaf.detach().reshape(-1) for leaf in leaves]).numpy()
+        flat = torch.cat([leaf.detach().reshape(-1) for leaf in leaves]).numpy() / scale
         options = {"maxiter": self.config.iterations, "ftol": self.config.tolerance}
-        _put(leaves, minimize(value, flat, jac=True, method="L-BFGS-B", options=options).x)
-        return basis @ leaves[0].detach(), words
+        _put(leaves, scale * minimize(value, flat, jac=True, method="L-BFGS-B", options=options).x)
+        return axes @ (units * leaves[0].detach()), words
+
+
+def _length(name: str, parameter: Tensor, said: Mapping[str, Tensor], shrink: float) -> Float[Tensor, " n"]:
+    """About how far a parameter of the wording moves to change a sum of losses by 1: L-BFGS's unit for it.
+
+    An annotator's parameter is told of by what that annotator said, and by the prior; the others by everything.
+    """
+    of_annotator = name in SPREADS
+    counts = torch.zeros(parameter.numel() if of_annotator else 1, dtype=torch.float64)
+    for kind in LIKELIHOODS:
+        if f"{kind}.weight" in said:
+            who = said[f"{kind}.annotator"]
+            counts.index_add_(0, who if of_annotator else torch.zeros_like(who), said[f"{kind}.weight"].mean(1))
+    curvature = CURVATURE * counts + (shrink / SPREADS[name] ** 2 if of_annotator else 0.0)
+    return curvature.clamp(min=CURVATURE).rsqrt().expand(parameter.numel())
 
 
 @torch.no_grad()

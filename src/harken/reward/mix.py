@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from harken.reward.combining import Summary
 from harken.reward.evidence import EVIDENCE_RULES, Evidence
 from harken.reward.rules import RuleSettings, rules_by_name
 from harken.types import Completion, Prompt
@@ -23,12 +24,14 @@ class Mixed:
         breakdown: each part before its weight, by name: the rules' and `human`; each (N,).
         weights: the weight of each part, so that `total` is the sum of weight * part.
         shaping: rewards of single tokens that sum to 0 in each completion, (N, T): where people's reward was earned.
+        members: what the reward model's ensemble says together, where there is one: `human` is one number of it.
     """
 
     total: Float[Tensor, " N"]
     breakdown: dict[str, Float[Tensor, " N"]]
     weights: dict[str, float]
     shaping: Float[Tensor, "N T"] | None = None
+    members: Summary | None = None
 
 
 @dataclass(frozen=True)

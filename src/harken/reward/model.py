@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Literal
 
@@ -15,11 +15,13 @@ from harken.data.batch import Batch, EncodedPrompt, Outputs, collate
 from harken.data.bounds import at_least
 from harken.data.encoded import EncodedPrompts
 from harken.data.seeds import derive
+from harken.data.settings import validate
 from harken.data.tensors import read_tensors
+from harken.models.fusion.build import FamilyConfig
 from harken.models.load import load_model
 from harken.models.lora import free_name, load_adapter, save_adapter, weights_hash
 from harken.models.model import Model
-from harken.reward.combining import Combining
+from harken.reward.combining import Combining, Summary
 from harken.reward.scale import scale_of
 from harken.reward.wording import Wording
 from harken.types import Completion, Prompt
@@ -36,18 +38,29 @@ class RewardModelConfig:
 
     Attributes:
         heads: members K of the ensemble, on one trunk.
-        prior: scale of each member's fixed random function (1806.03335); keeps members apart where data are silent.
+        prior: scale of each member's fixed random function (1806.03335), in units of the raw score; keeps members
+            apart where data are silent.
         head: what each member is: a layer and a line on it, trained with the trunk or its adapter; or a line on the
             trunk's states as they are, fitted in seconds.
+        trunk: what the heads stand on: the weights of the policy whose completions are judged; or `encoders`, a new
+            model of harken's own family, made for this and trained from nothing: it reads texts, pictures and sounds
+            and never writes.
+        family: its sizes.
     """
 
     heads: int = 4
+    prior: float = 0.0
+    head: Literal["hidden", "linear"] = "hidden"
+    trunk: Literal["policy", "encoders"] = "policy"
+    family: FamilyConfig = field(default_factory=FamilyConfig)
 
     def __post_init__(self) -> None:
         at_least(self, "reward.model", heads=1, prior=0)
-
-    prior: float = 0.0
-    head: Literal["hidden", "linear"] = "hidden"
+        if self.trunk == "encoders" and self.head == "linear":
+            raise ValueError(
+                "reward.model.head: linear leaves the trunk as it is, and reward.model.trunk: encoders is one that has "
+                "learnt nothing yet; leave one of them out"
+            )
 
 
 class RewardModel(nn.Module):
@@ -159,6 +172,12 @@ class RewardModel(nn.Module):
             [place[completion.prompt_id] for completion in completions],
         )
 
+    def summary(
+        self, completions: Sequence[Completion], prompts: Mapping[str, Prompt], encoded: EncodedPrompts
+    ) -> Summary:
+        """Mean, spread and worst of the members' scores of N completions; arguments as in `score_completions`."""
+        return Summary.of(self.score_completions(completions, prompts, encoded))
+
     def fix_scale(self, scores: Float[Tensor, "N K"]) -> None:
         """Make the scores of these completions (made while the scale was 0 and 1) have mean 0 and spread 1."""
         centre, spread = scale_of(scores)
@@ -215,7 +234,8 @@ def load_reward_model(folder: Path, beside: Model | None = None, dtype: torch.dt
         model.load_heads(folder)
     else:
         model = load_model(folder, dtype)
-    reward = RewardModel(model, wording, RewardModelConfig(**made), combining=combining)
+    config = validate(RewardModelConfig, made, CONFIG)
+    reward = RewardModel(model, wording, config, combining=combining)
     tensors = read_tensors(folder / PARAMETERS)
     reward.centre.copy_(tensors.pop("centre"))
     reward.spread.copy_(tensors.pop("spread"))

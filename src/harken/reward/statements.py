@@ -41,13 +41,18 @@ def on_criterion(answers: Iterable[Answer], criterion: str) -> list[Answer]:
         ValueError: if there are answers, and all are on others.
     """
     listed = list(answers)
-    found = [a for a in listed if isinstance(a.feedback, Edit) or a.feedback.criterion == criterion]
+    found = spoken_on(listed, criterion)
     if listed and not found:
         others = sorted({a.feedback.criterion for a in listed if not isinstance(a.feedback, Edit)})
         raise ValueError(
             f"no answer is on the criterion {criterion!r}; there are {', '.join(others)}: name one of them"
         )
     return found
+
+
+def spoken_on(answers: Iterable[Answer], criterion: str) -> list[Answer]:
+    """As `on_criterion`, and it may be none."""
+    return [a for a in answers if isinstance(a.feedback, Edit) or a.feedback.criterion == criterion]
 
 
 def scales_of(answers: Iterable[Answer]) -> list[int]:

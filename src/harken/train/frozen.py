@@ -8,7 +8,7 @@ from torch import Tensor
 
 from harken.models.heads import LinearHeads
 from harken.models.model import Model, last_states
-from harken.reward.linear import LinearConfig, fit_lines
+from harken.reward.linear import LinearConfig, LinePrior, fit_lines
 from harken.reward.model import RewardModel
 from harken.train.statements import Statements
 
@@ -41,6 +41,7 @@ def fit_heads(
     place: dict[str, int] = {}
     groups = [place.setdefault(statements.completions[name].prompt_id, len(place)) for name in statements.names]
     reward.wording.cpu()
-    lines = fit_lines(features, statements.every_label(), reward.wording, config, groups, weights)
+    prior = LinePrior(reward.config.prior, statements.seed)
+    lines = fit_lines(features, statements.every_label(), reward.wording, config, groups, weights, prior)
     heads.fix(lines.mean, lines.scale, lines.weight)
     reward.wording.to(heads.mean.device)

@@ -169,11 +169,7 @@ class Rollouts:
             shaping=answers.mixed.shaping,
         )
         labels = algorithm.advantages(rollout)
-        human = answers.mixed.breakdown.get("human", torch.zeros(len(rows))).tolist()
-        self._samples = [
-            {"prompt_id": c.prompt_id, "text": c.text, "finished": c.finished, "human": reward}
-            for c, reward in list(zip(answers.completions, human, strict=True))[:SAMPLES_KEPT]
-        ]
+        self._samples = _kept(answers)
         self._figure(rollout, answers.mixed)
         return {
             "prompt_index": torch.tensor(indices),
@@ -277,6 +273,9 @@ class Rollouts:
             **{f"reward/{name}": float(value.mean()) for name, value in mixed.breakdown.items()},
             "human_weight": mixed.weights["human"],
         }
+        if mixed.members is not None:
+            self._figures["human_spread"] = float(mixed.members.spread.mean())
+            self._figures["human_worst"] = float(mixed.members.worst.mean())
         if mixed.shaping is not None:
             self._figures["dense_share"] = float(mixed.shaping.any(1).float().mean())
         self.kl_coefficient = self.algorithm.kl.update(self.kl_coefficient, kl, len(rollout.scores))
@@ -300,6 +299,18 @@ class Rollouts:
         self._pending = dict(tensors)
         if isinstance(state, dict) and isinstance(state["kl_coefficient"], float):
             self.kl_coefficient = state["kl_coefficient"]
+
+
+def _kept(answers: _Answers) -> list[dict[str, JSON]]:
+    """The first completions of a rollout with what the reward model says of them: one number, and its members'."""
+    mixed, count = answers.mixed, len(answers.completions)
+    told = {"human": mixed.breakdown.get("human", torch.zeros(count)).tolist()}
+    if mixed.members is not None:
+        told |= {f"human_{name}": getattr(mixed.members, name).tolist() for name in ("mean", "spread", "worst")}
+    return [
+        {"prompt_id": c.prompt_id, "text": c.text, "finished": c.finished, **{k: v[n] for k, v in told.items()}}
+        for n, c in enumerate(answers.completions[:SAMPLES_KEPT])
+    ]
 
 
 def blinded(prompt: Prompt) -> Prompt:

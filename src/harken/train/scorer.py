@@ -1,6 +1,6 @@
 """Who says what completions are worth: rules of the environment and a reward model, mixed."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -8,6 +8,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from harken.data.encoded import EncodedPrompts
+from harken.reward.combining import Summary
 from harken.reward.evidence import Evidence
 from harken.reward.mix import Mix, Mixed
 from harken.reward.model import RewardModel
@@ -50,14 +51,21 @@ class Scorer:
         Raises:
             ValueError: if a rule of the mix reads evidence and there is none.
         """
-        along = self.along(prompts, completions, rows, sampled) if self.mix.dense and self.reward is not None else None
-        if along is None:
-            human = self.human(prompts, completions, rows)
-        else:
-            human = torch.stack([each[-1] for _, each in along])
         environment = self.mix.says([prompts[row] for row in rows], completions, evidence)
-        mixed = self.mix.combine(environment, human, progress)
-        return mixed if along is None else replace(mixed, shaping=mixed.weights["human"] * shaping(along, sampled))
+        if self.reward is None:
+            return self.mix.combine(environment, torch.zeros(len(rows)), progress)
+        if not self.mix.dense:
+            scores = self.members(prompts, completions, rows)
+            return self._mixed(environment, scores, progress)
+        along = self.along(prompts, completions, rows, sampled)
+        mixed = self._mixed(environment, torch.stack([each[-1] for _, each in along]), progress)
+        rewards = [(ids, self.reward.combine(each)) for ids, each in along]
+        return replace(mixed, shaping=mixed.weights["human"] * shaping(rewards, sampled))
+
+    def _mixed(self, environment: Mapping[str, Tensor], scores: Float[Tensor, "N K"], progress: float) -> Mixed:
+        assert self.reward is not None, "asked only where there is a reward model"
+        mixed = self.mix.combine(environment, self.reward.combine(scores), progress)
+        return replace(mixed, members=Summary.of(scores))
 
     def along(
         self,
@@ -66,7 +74,7 @@ class Scorer:
         rows: Sequence[int],
         sampled: Sequence[Tensor],
     ) -> list[tuple[Tensor, Tensor]]:
-        """Of each completion its ids as the reward model reads it, and the reward after each of them, (T_n,)."""
+        """Of each completion its ids as the reward model reads it, and the scores after each of them, (T_n, K)."""
         assert self.reward is not None and self.encoded is not None, "asked only where there is a reward model"
         processor = self.encoded.processor
         # A policy may cut a text otherwise than its tokenizer would; the reward model reads it as it was written, if
@@ -75,17 +83,23 @@ class Scorer:
             wrote.cpu() if processor.decode(wrote.cpu()) == completion.text else processor.encode_completion(completion)
             for completion, wrote in zip(completions, sampled, strict=True)
         ]
-        found = self.reward.token_scores(self.encoded(prompts), ids, rows)
-        return [(row, self.reward.combine(scores)) for row, scores in zip(ids, found, strict=True)]
+        return list(zip(ids, self.reward.token_scores(self.encoded(prompts), ids, rows), strict=True))
+
+    def members(
+        self, prompts: Sequence[Prompt], completions: Sequence[Completion], rows: Sequence[int]
+    ) -> Float[Tensor, "N K"]:
+        """What the reward model's members say of N completions."""
+        assert self.reward is not None and self.encoded is not None, "asked only where there is a reward model"
+        ids = [self.encoded.processor.encode_completion(completion) for completion in completions]
+        return self.reward.scores(self.encoded(prompts), ids, rows)
 
     def human(
         self, prompts: Sequence[Prompt], completions: Sequence[Completion], rows: Sequence[int]
     ) -> Float[Tensor, " N"]:
         """What the reward model says of N completions; zeros without one."""
-        if self.reward is None or self.encoded is None:
+        if self.reward is None:
             return torch.zeros(len(rows))
-        ids = [self.encoded.processor.encode_completion(completion) for completion in completions]
-        return self.reward.combine(self.reward.scores(self.encoded(prompts), ids, rows))
+        return self.reward.combine(self.members(prompts, completions, rows))
 
 
 def shaping(along: Sequence[tuple[Tensor, Tensor]], sampled: Sequence[Tensor]) -> Float[Tensor, "N T"]:

@@ -66,6 +66,14 @@ def test_any_sound_and_text_give_the_same_names_and_numbers(count, kind, text):
     assert np.isfinite(list(found.values())).all()
 
 
+@pytest.mark.slow
+def test_a_sound_of_two_heights_with_nothing_between_them_has_numbers():
+    """A machine that hums low and beeps high, for about as long each: the middle height is none of the two."""
+    for more in range(8):
+        wave = np.concatenate([beeps("x", 75.0, 0.3), beeps("x", 380.0, 0.3 + more * 0.01)])
+        assert np.isfinite(list(describe_speech(wave, "").values())).all()
+
+
 def test_pictures_of_all_sizes_have_the_same_names_and_differ_where_they_differ():
     red, blue = (np.zeros((20, 30, 3), np.uint8) for _ in range(2))
     red[..., 0], blue[..., 2] = 200, 200

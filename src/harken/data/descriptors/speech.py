@@ -204,7 +204,9 @@ def _melody(
 ) -> Numbers:
     octaves = np.log2(pitch[: len(voiced)][voiced]) if voiced.sum() > 5 else np.array([7.0, 7.1])
     middle = np.median(octaves)
-    octaves = octaves[np.abs(octaves - middle) < 0.8]  # further off is the wrong octave
+    near = octaves[np.abs(octaves - middle) < 0.8]  # further off is the wrong octave
+    # Of a sound that is no voice the middle may lie between two heights, and nothing near it.
+    octaves = near if len(near) else octaves
     steps = np.diff(octaves)
     steps = np.append(np.abs(steps[np.abs(steps) < 0.3]), 0.0)
     runs = np.append(_runs(voiced), 0.0)
