@@ -40,6 +40,9 @@ class LinearConfig:
         shrink: weight of the annotators' prior.
         landmarks: rows that the others are measured by, where lines are curves (`reward/lift.py`); 0 for straight
             lines.
+        prior: scale of a random line of each member, which the penalty pulls to instead of 0: 1 for draws from the
+            prior that the penalty stands for. Members then differ where nothing was said, as they should where an
+            ensemble decides what is asked next. Their mean is pulled to 0 as before.
     """
 
     penalties: tuple[float, ...] | None = None
@@ -48,10 +51,14 @@ class LinearConfig:
     tolerance: float = 1e-7
     shrink: float = 1.0
     landmarks: int = 0
+    prior: float = 0.0
 
     def __post_init__(self) -> None:
-        if min(self.ladder, default=0.0) <= 0 or self.folds < 2 or self.iterations < 1 or self.landmarks < 0:
-            raise ValueError(f"linear: penalties above 0, folds from 2, iterations from 1, landmarks from 0 up: {self}")
+        least = min(self.landmarks, self.prior)
+        if min(self.ladder, default=0.0) <= 0 or self.folds < 2 or self.iterations < 1 or least < 0:
+            raise ValueError(
+                f"linear: penalties above 0, folds from 2, iterations from 1, landmarks and prior from 0 up: {self}"
+            )
 
     @property
     def ladder(self) -> tuple[float, ...]:
@@ -125,9 +132,23 @@ def fit_lines(
     one = {k: v.double().mean(1, keepdim=True) if k.endswith(".weight") else v for k, v in said.items()}
     problem = _Problem(Design.of(standard), config, weights)
     penalty, begun, words = _best_penalty(problem, one, wording, _folds(groups, config.folds))
-    weight, words = problem.solve(_double(said), words, penalty, begun.expand(-1, given[0].shape[1]))
+    members = given[0].shape[1]
+    priors = config.prior / math.sqrt(penalty) * prior_lines(standard.shape[1], members)
+    weight, words = problem.solve(_double(said), words, penalty, begun.expand(-1, members), priors)
     wording.load_state_dict(words.state_dict())
     return Lines(mean, scale, weight, penalty, lift)
+
+
+def prior_lines(width: int, members: int) -> Float[Tensor, "D K"]:
+    """A line for each member, normal with spread 1; the second half are the first half turned, so they sum to zero.
+
+    The same whenever they are drawn: what members know less of stays where they differ, round after round.
+
+    Source: Osband 2018, 1806.03335, section 3; Pearce 2018, 1810.05546 (each member's penalty pulls to its own draw).
+    """
+    generator = torch.Generator().manual_seed(derive(0, "prior lines", width))
+    half = torch.randn(members // 2, width, generator=generator, dtype=torch.float64).T
+    return torch.cat([half, -half, torch.zeros(width, members % 2, dtype=torch.float64)], dim=1)
 
 
 def _double(said: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -151,7 +172,7 @@ def _best_penalty(
     ordered = problem.config.ladder
     parts = [_split(said, fold == left_out) for left_out in fold.unique().tolist()]
     if len(ordered) == 1 or len(parts) < 2:
-        return ordered[0], *problem.solve(said, wording, ordered[0])
+        return ordered[0], torch.zeros(problem.design.rows.shape[1], 1, dtype=torch.float64), wording
     found: list[tuple[Tensor | None, Wording]] = [(None, wording)] * len(parts)
     best, begun, words = -math.inf, torch.empty(0), wording
     for penalty in ordered:
@@ -166,6 +187,15 @@ def _best_penalty(
         best, chosen, found = total, penalty, list(moved)
         begun, words = torch.stack([weight for weight, _ in moved]).mean(0), moved[0][1]
     return chosen, begun, words
+
+
+def _spoken_of(said: Mapping[str, Tensor]) -> tuple[Int[Tensor, " S"], dict[str, Tensor]]:
+    """The rows that something is said of, and the same labels over these alone."""
+    named = [f"{kind}.{name}" for kind, names in ROWS.items() for name in names if f"{kind}.{name}" in said]
+    spoken, places = torch.cat([said[name].reshape(-1) for name in named]).unique(return_inverse=True)
+    parts = places.split([said[name].numel() for name in named])
+    moved = {name: part.reshape(said[name].shape) for name, part in zip(named, parts, strict=True)}
+    return spoken, {**said, **moved}
 
 
 def _split(said: Mapping[str, Tensor], out: Tensor) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
@@ -225,22 +255,32 @@ class _Problem:
     weights: Mapping[str, float]
 
     def solve(
-        self, said: Mapping[str, Tensor], wording: Wording, penalty: float, weight: Tensor | None = None
+        self,
+        said: Mapping[str, Tensor],
+        wording: Wording,
+        penalty: float,
+        weight: Tensor | None = None,
+        priors: Tensor | None = None,
     ) -> tuple[Tensor, Wording]:
-        """The best coefficients (D, K) and wording, from these on; the given wording is left as it is."""
+        """The best coefficients (D, K) and wording, from these on; the given wording is left as it is.
+
+        The penalty is on how far members are from their `priors` (D, K), or from 0.
+        """
         given = [said[f"{kind}.weight"] for kind in LIKELIHOODS if f"{kind}.weight" in said]
         members, words = given[0].shape[1], copy.deepcopy(wording).double()
         each = float(sum(w.sum() for w in given)) / members / len(self.design.rows)
         basis = self.design.basis(CURVATURE * each, penalty)
-        rows = self.design.rows @ basis
-        begun = torch.zeros(len(basis), members, dtype=torch.float64)
-        if weight is not None:
-            begun = torch.linalg.solve(basis, weight)
+        spoken, said = _spoken_of(said)
+        rows = self.design.rows[spoken] @ basis
+        # What is sought is the way from the priors.
+        priors = torch.zeros(len(basis), members, dtype=torch.float64) if priors is None else priors
+        begun = torch.linalg.solve(basis, (priors if weight is None else weight) - priors)
+        given_scores = self.design.rows[spoken] @ priors
         leaves = [begun.requires_grad_(), *words.parameters()]
 
         def value(flat: np.ndarray) -> tuple[float, np.ndarray]:
             _put(leaves, flat)
-            total, _, _ = weighed_log_likelihood(rows @ leaves[0], said, words, self.weights)
+            total, _, _ = weighed_log_likelihood(given_scores + rows @ leaves[0], said, words, self.weights)
             loss = penalty / 2 * (basis @ leaves[0]).square().sum() / members - total.mean()
             loss = loss + self.config.shrink * words.prior()
             slopes = torch.autograd.grad(loss, leaves, materialize_grads=True)
@@ -249,7 +289,7 @@ class _Problem:
         flat = torch.cat([leaf.detach().reshape(-1) for leaf in leaves]).numpy()
         options = {"maxiter": self.config.iterations, "ftol": self.config.tolerance}
         _put(leaves, minimize(value, flat, jac=True, method="L-BFGS-B", options=options).x)
-        return basis @ leaves[0].detach(), words
+        return priors + basis @ leaves[0].detach(), words
 
 
 @torch.no_grad()

@@ -1,0 +1,141 @@
+"""Do people need to answer less if pairs are chosen? `python -m benchmarks.reward.active --json FILE`.
+
+--world speechocean: pairs of recordings, answered by experts' own recorded grades; accuracy on speakers never asked
+about. --world demo: pairs of completions of the demo's supervised model (`harken sft recipes/demo.yaml --out
+runs/demo`), answered by its simulated annotators; accuracy against gold on prompts never asked about.
+
+Every arm of a seed has the same split, the same pool and the same first batch, which is random. `random, again` is
+random with other draws: what the measure makes of no difference at all.
+"""
+
+import argparse
+import json
+import math
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks.reward.asked import Arm, Task, curve, with_penalty
+from benchmarks.reward.asked_plot import plot
+from benchmarks.reward.asked_worlds import World, demo, speech
+from benchmarks.reward.saving import saving_of
+from harken.feedback.selection import SelectionConfig
+
+BATCH = 32
+ROUNDS = {"speechocean": 15, "demo": 16}
+"""Of `BATCH` answers: until random hardly rises any more (speechocean), or a sixth of the pool is asked."""
+TUNING = 1000
+"""The seed on whose training side the penalty is chosen; no curve is of it."""
+RANDOM, AGAIN = "random", "random, again"
+
+
+def arms(penalty: float) -> dict[str, Arm]:
+    """Every policy as it is by default; the ridge is the lines' penalty, which says the same thing."""
+    plain = SelectionConfig(batch=BATCH, ridge=penalty)
+    bald = replace(plain, policy="bald")
+    return {
+        RANDOM: Arm(replace(plain, policy="random")),
+        AGAIN: Arm(replace(plain, policy="random"), draws=1),
+        "disagreement": Arm(replace(plain, policy="disagreement")),
+        "bald": Arm(bald),
+        "bald, the best": Arm(replace(bald, power=math.inf)),
+        "badge": Arm(replace(plain, policy="badge")),
+        "k_centre": Arm(replace(plain, policy="k_centre")),
+        "d_optimal": Arm(replace(plain, policy="d_optimal")),
+        "v_optimal": Arm(replace(plain, policy="v_optimal")),
+    }
+
+
+def measured(world: World, seeds: int, rounds: int) -> dict[str, Any]:
+    """Curves of all arms, and what each saves."""
+    begun = time.monotonic()
+    penalty = with_penalty(world.make(TUNING), TUNING, rounds * BATCH).penalty
+    tasks: list[Task] = [replace(world.make(seed), penalty=penalty) for seed in range(seeds)]
+    out: dict[str, Any] = {
+        **world.told,
+        "penalty": penalty,
+        "seeds": seeds,
+        "batch": BATCH,
+        "pool": len(tasks[0].pairs),
+    }
+    out["arms"] = {}
+    for name, arm in arms(penalty).items():
+        found = [curve(task, arm, seed, rounds) for seed, task in enumerate(tasks)]
+        out["answers"] = found[0].answers
+        out["arms"][name] = {
+            "accuracy": [[round(value, 5) for value in one.accuracy] for one in found],
+            "ties": float(np.mean([one.ties for one in found])),
+        }
+        base = np.array(out["arms"][RANDOM]["accuracy"])
+        mine = out["arms"][name]
+        mine["saving"] = asdict(saving_of(np.array(out["answers"]), base, np.array(mine["accuracy"])))
+        print(row_of(name, mine, out["answers"]), flush=True)
+    return out | {"seconds": round(time.monotonic() - begun, 1)}
+
+
+def shown_rounds(answers: Sequence[int]) -> list[int]:
+    """Rounds that a table shows: the first, then about every quarter."""
+    return sorted({0, *(round(part * len(answers)) - 1 for part in (0.25, 0.5, 0.75, 1.0))})
+
+
+def head_of(answers: Sequence[int]) -> str:
+    """The table's head."""
+    at = " | ".join(f"{answers[turn]} answers" for turn in shown_rounds(answers))
+    head = f"| policy | {at} | less random, at the end | answers needed | saved | ties |"
+    return head + "\n|" + "---|" * (len(shown_rounds(answers)) + 5)
+
+
+def row_of(name: str, arm: Mapping[str, Any], answers: Sequence[int]) -> str:
+    """One policy's row."""
+    means, found = np.mean(arm["accuracy"], axis=0), arm["saving"]
+    cells = [name, *(f"{means[turn]:.3f}" for turn in shown_rounds(answers))]
+    if name == RANDOM:
+        cells += ["", f"{found['answers']:.0f}", "", f"{arm['ties']:.2f}"]
+        return "| " + " | ".join(cells) + " |"
+    low, high = found["final_interval"]
+    cells.append(f"{found['final']:+.3f} ({low:+.3f} to {high:+.3f})")
+    cells.append("not reached" if found["answers"] is None else f"{found['answers']:.0f}")
+    low, high = found["interval"]
+    lowest = "below -100" if low <= -1 else f"{100 * low:.0f}"
+    share = "" if found["answers"] is None else f"{100 * found['share']:.0f} % "
+    cells += [f"{share}({lowest} to {100 * high:.0f} %)", f"{arm['ties']:.2f}"]
+    return "| " + " | ".join(cells) + " |"
+
+
+def main() -> None:
+    """The command."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--json", type=Path, required=True, help="where the figures are written")
+    parser.add_argument("--world", choices=("speechocean", "demo", "both"), default="both")
+    parser.add_argument("--data", type=Path, default=Path("../shared/data/speechocean"), help="recordings and grades")
+    parser.add_argument("--run", type=Path, default=Path("runs/demo"), help="holds sft/, the demo's supervised model")
+    parser.add_argument("--seeds", type=int, default=10)
+    parser.add_argument("--rounds", type=int, help="fewer, for a trial")
+    parser.add_argument("--svg", type=Path, help="where the curves are drawn")
+    parser.add_argument("--draw", nargs="*", type=Path, help="measure nothing: draw and print what these files hold")
+    asked = parser.parse_args()
+    out: dict[str, Any] = {}
+    with tempfile.TemporaryDirectory() as scratch:
+        for name, rounds in ROUNDS.items():
+            if asked.draw is None and asked.world in (name, "both"):
+                print(f"## {name}", flush=True)
+                world = speech(asked.data, Path(scratch)) if name == "speechocean" else demo(asked.run)
+                out[name] = measured(world, asked.seeds, asked.rounds or rounds)
+    for path in asked.draw or ():
+        out |= json.loads(path.read_text())
+    for name, found in out.items():
+        rows = [row_of(arm, what, found["answers"]) for arm, what in found["arms"].items()]
+        print("\n".join([f"\n{name}, penalty {found['penalty']:g}", "", head_of(found["answers"]), *rows]))
+    asked.json.parent.mkdir(parents=True, exist_ok=True)
+    asked.json.write_text(json.dumps(out, indent=1) + "\n")
+    if asked.svg:
+        plot(out, asked.svg)
+
+
+if __name__ == "__main__":
+    main()
