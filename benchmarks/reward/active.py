@@ -15,12 +15,14 @@ import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
+from functools import partial
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from benchmarks.reward.asked import Arm, Task, curve, with_penalty
+from benchmarks.reward.asked import Arm, Curve, Task, curve, with_penalty
 from benchmarks.reward.asked_plot import plot
 from benchmarks.reward.asked_worlds import World, demo, speech
 from benchmarks.reward.saving import saving_of
@@ -51,30 +53,33 @@ def arms(penalty: float) -> dict[str, Arm]:
     }
 
 
-def measured(world: World, seeds: int, rounds: int) -> dict[str, Any]:
+_TASKS: list[Task] = []
+"""Of the world that is measured, by seed; processes that are forked from this one find them here."""
+
+
+def _curves(name: str, rounds: int) -> list[Curve]:
+    arm = arms(_TASKS[0].penalty)[name]
+    return [curve(task, arm, seed, rounds) for seed, task in enumerate(_TASKS)]
+
+
+def measured(world: World, seeds: int, rounds: int, processes: int = 1) -> dict[str, Any]:
     """Curves of all arms, and what each saves."""
     begun = time.monotonic()
     penalty = with_penalty(world.make(TUNING), TUNING, rounds * BATCH).penalty
-    tasks: list[Task] = [replace(world.make(seed), penalty=penalty) for seed in range(seeds)]
-    out: dict[str, Any] = {
-        **world.told,
-        "penalty": penalty,
-        "seeds": seeds,
-        "batch": BATCH,
-        "pool": len(tasks[0].pairs),
-    }
-    out["arms"] = {}
-    for name, arm in arms(penalty).items():
-        found = [curve(task, arm, seed, rounds) for seed, task in enumerate(tasks)]
-        out["answers"] = found[0].answers
-        out["arms"][name] = {
-            "accuracy": [[round(value, 5) for value in one.accuracy] for one in found],
-            "ties": float(np.mean([one.ties for one in found])),
-        }
-        base = np.array(out["arms"][RANDOM]["accuracy"])
-        mine = out["arms"][name]
-        mine["saving"] = asdict(saving_of(np.array(out["answers"]), base, np.array(mine["accuracy"])))
-        print(row_of(name, mine, out["answers"]), flush=True)
+    _TASKS[:] = [replace(world.make(seed), penalty=penalty) for seed in range(seeds)]
+    out: dict[str, Any] = {**world.told, "penalty": penalty, "seeds": seeds, "batch": BATCH}
+    out |= {"pool": len(_TASKS[0].pairs), "arms": {}}
+    names = list(arms(penalty))
+    with get_context("fork").Pool(processes) as pool:
+        for name, found in zip(names, pool.imap(partial(_curves, rounds=rounds), names), strict=True):
+            out["answers"] = found[0].answers
+            mine = out["arms"][name] = {
+                "accuracy": [[round(value, 5) for value in one.accuracy] for one in found],
+                "ties": float(np.mean([one.ties for one in found])),
+            }
+            base = np.array(out["arms"][RANDOM]["accuracy"])
+            mine["saving"] = asdict(saving_of(np.array(out["answers"]), base, np.array(mine["accuracy"])))
+            print(row_of(name, mine, out["answers"]), flush=True)
     return out | {"seconds": round(time.monotonic() - begun, 1)}
 
 
@@ -116,6 +121,7 @@ def main() -> None:
     parser.add_argument("--run", type=Path, default=Path("runs/demo"), help="holds sft/, the demo's supervised model")
     parser.add_argument("--seeds", type=int, default=10)
     parser.add_argument("--rounds", type=int, help="fewer, for a trial")
+    parser.add_argument("--processes", type=int, default=1, help="arms at a time; the figures are the same")
     parser.add_argument("--svg", type=Path, help="where the curves are drawn")
     parser.add_argument("--draw", nargs="*", type=Path, help="measure nothing: draw and print what these files hold")
     asked = parser.parse_args()
@@ -125,7 +131,7 @@ def main() -> None:
             if asked.draw is None and asked.world in (name, "both"):
                 print(f"## {name}", flush=True)
                 world = speech(asked.data, Path(scratch)) if name == "speechocean" else demo(asked.run)
-                out[name] = measured(world, asked.seeds, asked.rounds or rounds)
+                out[name] = measured(world, asked.seeds, asked.rounds or rounds, asked.processes)
     for path in asked.draw or ():
         out |= json.loads(path.read_text())
     for name, found in out.items():
