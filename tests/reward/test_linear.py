@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from harken.reward.linear import LinearConfig, fit_lines
+from harken.reward.linear import LinearConfig, fit_lines, prior_lines
 from harken.reward.objective import weighed_log_likelihood
 from harken.reward.wording import Wording
 
@@ -148,3 +148,28 @@ def test_what_cannot_be_fitted_is_an_error():
         fitted(world(0)[0], {}, Wording(["ada"]))
     with pytest.raises(ValueError, match="penalties above 0"):
         LinearConfig(penalties=(0.0,))
+
+
+def test_members_differ_where_nothing_was_said_and_their_mean_is_pulled_to_zero():
+    """Each member's penalty pulls to a line of its own (1810.05546): the slopes of that, in double precision."""
+    x, gold = world(0)
+    standard = (x - x.mean(0)) / x.std(0, correction=0)
+    said, wording = compared(gold, 300, 0, 4), Wording(["ada"]).double()
+    lines = fitted(x, said, wording, penalties=(5.0,), tolerance=1e-14, prior=2.0)
+    priors = 2.0 / 5.0**0.5 * prior_lines(x.shape[1], 4)
+    weight = lines.weight.clone().requires_grad_()
+    total, _, _ = weighed_log_likelihood(standard @ weight, said, wording, WEIGHTS)
+    loss = 2.5 * (weight - priors).square().sum() / 4 - total.mean() + wording.prior()
+    slopes = torch.autograd.grad(loss, [weight, *wording.parameters()], materialize_grads=True)
+    assert max(float(slope.abs().max()) for slope in slopes if slope.numel()) < 1e-3
+    silent = {**said, "comparison.weight": said["comparison.weight"] * 0}
+    assert torch.allclose(fitted(x, silent, Wording(["ada"]), penalties=(5.0,), prior=2.0).weight, priors, atol=1e-6)
+
+
+@pytest.mark.parametrize("members", [1, 2, 5])
+def test_prior_lines_sum_to_zero_and_are_the_same_again(members):
+    drawn = prior_lines(2000, members)
+    assert drawn.shape == (2000, members) and float(drawn.sum(1).abs().max()) < 1e-12
+    assert torch.equal(drawn, prior_lines(2000, members))
+    if members > 1:
+        assert float(drawn[:, 0].std()) == pytest.approx(1.0, abs=0.1)
