@@ -67,14 +67,9 @@ def test_the_second_round_asks_what_the_first_does_not_know(tmp_path):
         asked = {frozenset((a.feedback.a, a.feedback.b)) for a in store.answers() if isinstance(a.feedback, Comparison)}
     assert asked == {frozenset((one["a"], one["b"])) for r in (1, 2) for one in chosen[r]}
     assert "by &#39;d_optimal&#39;" in (whole / "report.html").read_text()
-    # The 19th saved or marked thing and the 30th answer fall into the second round.
-    folder = tmp_path / "killed"
-    struck = [
-        killed(folder, "an answer", 8),
-        killed(folder, "marking a stage", 8),
-        killed(folder, "marking a stage", 1),
-    ]
-    struck += [killed(folder, "an answer", 5)]
+    # In the first round's answers; before the second's choice is marked; in its answers; before they are marked.
+    folder, places = tmp_path / "killed", {"an answer": (8, 5), "marking a stage": (7, 1)}
+    struck = [killed(folder, place, places[place][turn]) for turn in (0, 1) for place in places]
     assert all(struck), "a kill did not strike"
     run_tiny(folder, *HOW, resume=True)
     assert hashes(folder) == hashes(whole)

@@ -10,9 +10,12 @@ from hypothesis import strategies as st
 
 from harken.feedback.queue import random_pairs
 from harken.feedback.selection import Candidates, SelectionConfig, select_pairs
+from harken.feedback.store import FeedbackStore
 from harken.pipeline.choose import Chosen, Known, choose_pairs, told
 from harken.pipeline.recipe import RecipeError, read_recipe
+from harken.pipeline.settings import FeedbackConfig
 from harken.pipeline.stages import stages
+from harken.pipeline.verbs import ask
 from harken.types import Completion
 
 MADE = [Completion(f"c{i}.{j}", f"p{i}", f"text {j}", "sft") for i in range(12) for j in range(3)]
@@ -90,6 +93,11 @@ def test_random_pairs_are_spread_over_prompts_and_of_different_texts():
     assert all(texts[pair.a] != texts[pair.b] for pair in random_pairs([*MADE, *same], 99, 0))
     assert len(random_pairs(MADE, 99, 1)) == 36
     assert random_pairs(MADE, 9, 1) == random_pairs(MADE, 9, 1) != random_pairs(MADE, 9, 2)
+
+
+def test_a_policy_is_refused_where_there_is_nothing_to_go_by(tmp_path):
+    with FeedbackStore(tmp_path / "feedback.db") as store, pytest.raises(ValueError, match="needs a run with rounds"):
+        ask(store, MADE, [], FeedbackConfig(select=SelectionConfig("bald")), 0)
 
 
 def test_a_recipe_asks_at_random_unless_it_says_otherwise(tmp_path):

@@ -169,6 +169,8 @@ def ask(
 
     The pairs to compare are random, or those that were `chosen`; they come among the other questions.
     """
+    if chosen is None and questions.select.policy != "random":
+        raise ValueError(f"select.policy={questions.select.policy} needs a run with rounds; here pairs are random")
     kinds = {
         "comparison": questions.comparisons if chosen is None else 0,
         "ranking": questions.rankings,
