@@ -77,8 +77,8 @@ class Recipe:
         policy, heads = self.feedback.select.policy, self.reward.model.heads
         if policy in BY_HEADS and heads < 2:
             raise ValueError(
-                f"feedback.select.policy={policy} goes by how heads differ, and reward.model.heads is {heads}; say 2 or "
-                "more"
+                f"feedback.select.policy={policy} goes by how heads differ, and reward.model.heads is {heads}; "
+                "say 2 or more"
             )
 
     def made_algorithm(self) -> RLAlgorithm | PreferenceObjective:
