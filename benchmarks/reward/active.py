@@ -26,7 +26,7 @@ import numpy as np
 from benchmarks.reward.asked import Arm, Curve, Task, curve, with_penalty
 from benchmarks.reward.asked_plot import plot
 from benchmarks.reward.asked_worlds import World, demo, speech
-from benchmarks.reward.saving import saving_of
+from benchmarks.reward.saving import goal_of, saving_of
 from harken.feedback.selection import SelectionConfig
 
 BATCH = 32
@@ -85,6 +85,7 @@ def measured(world: World, seeds: int, rounds: int, processes: int = 1) -> dict[
 def add_savings(found: dict[str, Any]) -> None:
     """Set every policy against the mean of both draws of random, and the second draw against the first."""
     drawn = [np.array(found["arms"][name]["accuracy"]) for name in (RANDOM, AGAIN)]
+    found["goal"], found["random_answers"] = goal_of(np.array(found["answers"]), (drawn[0] + drawn[1]) / 2)
     for name, arm in found["arms"].items():
         base = drawn[0] if name in (RANDOM, AGAIN) else (drawn[0] + drawn[1]) / 2
         arm["saving"] = asdict(saving_of(np.array(found["answers"]), base, np.array(arm["accuracy"])))
@@ -98,7 +99,7 @@ def shown_rounds(answers: Sequence[int]) -> list[int]:
 def head_of(answers: Sequence[int]) -> str:
     """The table's head."""
     at = " | ".join(f"{answers[turn]} answers" for turn in shown_rounds(answers))
-    head = f"| policy | {at} | less random, at the end | answers needed | saved | ties |"
+    head = f"| policy | {at} | less random, over all rounds | answers needed | saved | ties |"
     return head + "\n|" + "---|" * (len(shown_rounds(answers)) + 5)
 
 
@@ -107,10 +108,10 @@ def row_of(name: str, arm: Mapping[str, Any], answers: Sequence[int]) -> str:
     means, found = np.mean(arm["accuracy"], axis=0), arm["saving"]
     cells = [name, *(f"{means[turn]:.3f}" for turn in shown_rounds(answers))]
     if name == RANDOM:
-        cells += ["", f"{found['answers']:.0f}", "", f"{arm['ties']:.2f}"]
+        cells += ["", "", "", f"{arm['ties']:.2f}"]
         return "| " + " | ".join(cells) + " |"
-    low, high = found["final_interval"]
-    cells.append(f"{found['final']:+.3f} ({low:+.3f} to {high:+.3f})")
+    low, high = found["gain_interval"]
+    cells.append(f"{found['gain']:+.3f} ({low:+.3f} to {high:+.3f})")
     cells.append("not reached" if found["answers"] is None else f"{found['answers']:.0f}")
     low, high = found["interval"]
     lowest = "below -100" if low <= -1 else f"{100 * low:.0f}"
@@ -145,7 +146,8 @@ def main() -> None:
         add_savings(found)
     for name, found in out.items():
         rows = [row_of(arm, what, found["answers"]) for arm, what in found["arms"].items()]
-        print("\n".join([f"\n{name}, penalty {found['penalty']:g}", "", head_of(found["answers"]), *rows]))
+        goal = f"the goal, {found['goal']:.3f}, takes random {found['random_answers']:.0f} answers"
+        print("\n".join([f"\n{name}: {goal}; penalty {found['penalty']:g}", "", head_of(found["answers"]), *rows]))
     asked.json.parent.mkdir(parents=True, exist_ok=True)
     asked.json.write_text(json.dumps(out, indent=1) + "\n")
     if asked.svg:

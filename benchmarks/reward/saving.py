@@ -18,16 +18,16 @@ class Saving:
             need twice the horizon) to 1.
         interval: 95 % of it, over seeds.
         unreached: share of the resamples in which it was not reached.
-        final: mean difference to random at the end, paired by seed.
-        final_interval: 95 % of it.
+        gain: mean difference to random over all rounds, paired by seed.
+        gain_interval: 95 % of it, over seeds.
     """
 
     answers: float | None
     share: float
     interval: tuple[float, float]
     unreached: float
-    final: float
-    final_interval: tuple[float, float]
+    gain: float
+    gain_interval: tuple[float, float]
 
 
 def rising(curve: np.ndarray) -> np.ndarray:
@@ -49,6 +49,14 @@ def needed(answers: np.ndarray, curve: np.ndarray, goal: float) -> float | None:
     return float(answers[at - 1] + share * (answers[at] - answers[at - 1]))
 
 
+def goal_of(answers: np.ndarray, random: np.ndarray) -> tuple[float, float]:
+    """What random ends with, by its mean curve made to rise, and the answers at which it first is there."""
+    base = rising(random.mean(0))
+    took = needed(answers, base, base[-1])
+    assert took is not None, "random reaches what it ends with"
+    return float(base[-1]), took
+
+
 def saving_of(answers: np.ndarray, random: np.ndarray, policy: np.ndarray, seed: int = 0) -> Saving:
     """Saving of a policy, from curves of the same seeds.
 
@@ -63,23 +71,22 @@ def saving_of(answers: np.ndarray, random: np.ndarray, policy: np.ndarray, seed:
     """
 
     def measure(rows: np.ndarray) -> tuple[float, float | None]:
-        base, other = rising(random[rows].mean(0)), rising(policy[rows].mean(0))
-        took, takes = needed(answers, base, base[-1]), needed(answers, other, base[-1])
-        assert took is not None, "random reaches what it ends with"
+        goal, took = goal_of(answers, random[rows])
+        takes = needed(answers, rising(policy[rows].mean(0)), goal)
         return (-1.0 if takes is None else max(-1.0, 1 - takes / took)), takes
 
     seeds, chance = len(random), np.random.default_rng(seed)
     share, takes = measure(np.arange(seeds))
     drawn = [chance.integers(0, seeds, seeds) for _ in range(RESAMPLES)]
     found = [measure(rows) for rows in drawn]
-    ends = policy[:, -1] - random[:, -1]
+    gains = (policy - random).mean(axis=1)
     return Saving(
         takes,
         share,
         _interval(np.array([one for one, _ in found])),
         float(np.mean([reached is None for _, reached in found])),
-        float(ends.mean()),
-        _interval(np.array([ends[rows].mean() for rows in drawn])),
+        float(gains.mean()),
+        _interval(np.array([gains[rows].mean() for rows in drawn])),
     )
 
 
