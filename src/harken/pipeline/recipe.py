@@ -15,6 +15,7 @@ import harken.algorithms
 from harken.algorithms.objective import PreferenceObjective, RLAlgorithm
 from harken.data import settings as checked_settings
 from harken.data.bounds import at_least
+from harken.feedback.selection import BY_HEADS
 from harken.pipeline.settings import (
     AlignConfig,
     CompletionsConfig,
@@ -73,6 +74,12 @@ class Recipe:
 
     def __post_init__(self) -> None:
         at_least(self, "recipe", threads=1, rounds=1, checkpoint_every=1)
+        policy, heads = self.feedback.select.policy, self.reward.model.heads
+        if policy in BY_HEADS and heads < 2:
+            raise ValueError(
+                f"feedback.select.policy={policy} goes by how heads differ, and reward.model.heads is {heads}; "
+                "say 2 or more"
+            )
 
     def made_algorithm(self) -> RLAlgorithm | PreferenceObjective:
         """The method that `algorithm` names."""

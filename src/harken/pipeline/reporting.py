@@ -11,6 +11,7 @@ from harken.evaluate.plots import Bar, Series, bars, curves, gold_against_proxy,
 from harken.feedback.records import kind_of
 from harken.pipeline.artefact import read_marker
 from harken.pipeline.ask import read_completions
+from harken.pipeline.choose import read_selection, told
 from harken.pipeline.run import Run
 from harken.pipeline.teach import Work
 from harken.pipeline.verbs import read_run_feedback
@@ -283,13 +284,18 @@ class _Page:
         listed = ", ".join(f"{count} {kind}s" for kind, count in counts.items())
         note = f"{listed}, from {people} annotators ({' and '.join(kinds)}); the first of each kind are shown."
         judge = self.run.folder / self.here / "judge.json"
+        if self.run.recipe.feedback.select.policy != "random":
+            rounds = range(1, int(self.here.split("/")[1]) + 1)
+            policy = self.run.recipe.feedback.select.policy
+            note += "".join(f" In {told(r, read_selection(self.run, r), policy)}." for r in rounds)
         if self.run.recipe.feedback.annotator == "judge" and judge.exists():
             note += " " + json.loads(judge.read_text())["text"]
         return tuple(sorted(rows, key=lambda row: row.kind)), note
 
     def stages(self) -> tuple[page.StageRow, ...]:
         names = ["sft"] + [
-            f"{self.here}/{n}" for n in ("completions", "feedback", "reward", "aligned", "human_only", "evaluation")
+            f"{self.here}/{n}"
+            for n in ("completions", "selection", "feedback", "reward", "aligned", "human_only", "evaluation")
         ]
         markers = [(name, read_marker(self.run.folder, name)) for name in names]
         return tuple(page.StageRow(name, m.seconds, m.peak_mib) for name, m in markers if m is not None)
