@@ -92,9 +92,11 @@ class DemoWorld:
     def __init__(self, folder: Path, overrides: Sequence[str] = (), size: DemoSize | None = None):
         self.size = size or DemoSize()
         self.run = Run(folder, read_recipe(recipe_file("demo"), overrides), make_world)
-        with self.run.locked():
-            self.run.open(resume=True, whole=False)
-            self.run.execute(stages(self.run.recipe)[:1])
+        # A finished one is taken as it is, so that several seeds may go side by side.
+        if not (folder / "sft").is_dir():
+            with self.run.locked():
+                self.run.open(resume=True, whole=False)
+                self.run.execute(stages(self.run.recipe)[:1])
         assert self.run.world.gold is not None, "the demo's world has one"
         self.judge: Callable[[Prompt, Completion], float] = self.run.world.gold
         self.decoding = Decoding(max_tokens=28)

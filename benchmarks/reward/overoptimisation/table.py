@@ -9,9 +9,9 @@ from jaxtyping import Float
 from benchmarks.reward.overoptimisation.curve import Curve
 from harken.evaluate.metrics.overoptimisation import GaoFit, fit_gao
 
-RESAMPLES = 2_000
-KEPT_BETA = 0.5
-"""The weight of the KL penalty of the arm "with KL" where the policy is known in closed form; set before any result."""
+RESAMPLES = 1_000
+KEPT_BETAS = (0.0, 0.5, 0.125)
+"""Weights of the KL penalty that are arms of their own where the policy is known in closed form."""
 Key = tuple[str, int, str, float | None]
 Rows = list[Float[np.ndarray, " P"]]
 
@@ -24,11 +24,11 @@ class Ending:
         optimiser: how the proxy was optimised.
         comparisons: what the proxy learnt from.
         reward: single, or how an ensemble was combined.
-        kl: whether there was a KL penalty; None for best of n.
+        penalty: weight of the KL penalty; None for best of n.
         gold: rise at the end.
         interval: of it, over seeds and rows, 95 %.
         top: the largest rise along the arm's curve, each seed's own.
-        oracle: the largest along the single model's curves, each seed's own, with and without the penalty.
+        oracle: the largest along the single model's curves, each seed's own, with and without a penalty.
         difference: gold - oracle.
         difference_interval: of it.
         seeds: difference of each seed.
@@ -37,7 +37,7 @@ class Ending:
     optimiser: str
     comparisons: int
     reward: str
-    kl: bool | None
+    penalty: float | None
     gold: float
     interval: tuple[float, float]
     top: float
@@ -48,13 +48,13 @@ class Ending:
 
 
 def arms(curves: Sequence[Curve]) -> list[Curve]:
-    """The arms of one seed by how they end: a closed-form curve is two arms, without the penalty and with it."""
+    """The arms of one seed by how they end: a closed-form curve is one for each of `KEPT_BETAS`."""
     out = []
     for curve in curves:
         if curve.optimiser != "regularised":
             out.append(curve)
             continue
-        for penalty in (0.0, KEPT_BETA):
+        for penalty in KEPT_BETAS:
             end = curve.points.index(penalty) + 1
             cut = (curve.points[:end], curve.distance[..., :end], curve.gold[:, :end], curve.proxy[:end])
             out.append(Curve("regularised", curve.comparisons, curve.reward, penalty, *cut))
@@ -81,7 +81,7 @@ def endings(seeds: Sequence[Sequence[Curve]]) -> list[Ending]:
                 optimiser,
                 comparisons,
                 reward,
-                None if penalty is None else penalty > 0,
+                penalty,
                 _mean(ends),
                 interval(ends),
                 float(np.mean(tops)),
@@ -108,10 +108,12 @@ def _mean(rows: Rows) -> float:
 def interval(rows: Rows, seed: int = 0) -> tuple[float, float]:
     """Percentile bootstrap of the mean over seeds and rows: seeds are drawn again, and rows within each."""
     rng = np.random.default_rng(seed)
-    found = np.empty(RESAMPLES)
-    for at in range(RESAMPLES):
-        drawn = [rows[i] for i in rng.integers(0, len(rows), len(rows))]
-        found[at] = np.mean([each[rng.integers(0, len(each), len(each))].mean() for each in drawn])
+    drawn = rng.integers(0, len(rows), (RESAMPLES, len(rows)))
+    means = np.empty(drawn.shape)
+    for at, each in enumerate(rows):
+        counts = rng.multinomial(len(each), np.full(len(each), 1 / len(each)), size=int((drawn == at).sum()))
+        means[drawn == at] = counts @ each / len(each)
+    found = means.mean(1)
     low, high = np.quantile(found, [0.025, 0.975])
     return float(low), float(high)
 
@@ -130,14 +132,32 @@ def fits(seeds: Sequence[Sequence[Curve]]) -> dict[Key, GaoFit]:
 
 def endings_table(found: Sequence[Ending]) -> str:
     """As Markdown."""
-    names = ("optimiser", "comparisons", "reward", "KL", "gold at its end", "its largest", "oracle", "end - oracle")
+    names = (
+        "optimiser",
+        "comparisons",
+        "reward",
+        "KL weight",
+        "gold at its end",
+        "its largest",
+        "oracle",
+        "end - oracle",
+    )
     lines = ["| " + " | ".join(names) + " |", "|---" * len(names) + "|"]
     for one in found:
-        kl = "" if one.kl is None else "with" if one.kl else "without"
+        weight = "" if one.penalty is None else f"{one.penalty:g}"
         end = f"{one.gold:+.3f} ({one.interval[0]:+.3f} to {one.interval[1]:+.3f})"
         low, high = one.difference_interval
         apart = f"{one.difference:+.3f} ({low:+.3f} to {high:+.3f})"
-        cells = (one.optimiser, one.comparisons, one.reward, kl, end, f"{one.top:+.3f}", f"{one.oracle:+.3f}", apart)
+        cells = (
+            one.optimiser,
+            one.comparisons,
+            one.reward,
+            weight,
+            end,
+            f"{one.top:+.3f}",
+            f"{one.oracle:+.3f}",
+            apart,
+        )
         lines.append("| " + " | ".join(map(str, cells)) + " |")
     return "\n".join(lines)
 

@@ -10,7 +10,7 @@ from harken.evaluate.metrics.bootstrap import Values
 from harken.evaluate.plots import PALETTE, draw, legend
 
 COLUMNS = 3
-PANEL = (2.45, 2.0)
+PANEL = (2.45, 2.3)
 """Inches."""
 
 
@@ -42,7 +42,7 @@ class Panel:
     Attributes:
         title: above it.
         arms: at least one.
-        proxy: (distance, proxy) of one arm, drawn thin and dashed on a right axis: what the optimiser thinks it gains.
+        proxy: (distance, proxy) of the first arm, drawn thin and dashed on a right axis: what the optimiser thinks it gains.
     """
 
     title: str
@@ -92,7 +92,7 @@ def gold_along_kl(panels: Sequence[Panel], title: str, ylabel: str = "gold, over
 
 def _panel(axes: Any, panel: Panel, colour: Mapping[str, str]) -> dict[str, Any]:
     shown: dict[str, Any] = {}
-    axes.set_title(panel.title, fontsize=10, loc="left")
+    axes.set_title(panel.title, fontsize=9, loc="left")
     axes.axhline(0.0, color="#9aa3ad", linewidth=0.8)
     for arm in panel.arms:
         order = np.argsort(np.asarray(arm.distance, dtype=float), kind="stable")
@@ -111,6 +111,6 @@ def _panel(axes: Any, panel: Panel, colour: Mapping[str, str]) -> dict[str, Any]
         x, y = (np.asarray(v, dtype=float) for v in panel.proxy)
         order = np.argsort(x, kind="stable")
         (line,) = right.plot(x[order], y[order], color="#5b6470", linestyle="--", linewidth=1.2)
-        shown["proxy (right)"] = line
+        shown["proxy of the first (right)"] = line
     axes.tick_params(labelsize=8)
     return shown
