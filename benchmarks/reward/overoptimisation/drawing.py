@@ -35,7 +35,7 @@ def draw_worlds(worlds: Mapping[str, Sequence[Sequence[Curve]]]) -> str:
 
 
 def _panel(title: str, seeds: Sequence[Sequence[Curve]], laws: Mapping[Key, GaoFit]) -> Panel:
-    arms = [_arm([s[n] for s in seeds], laws[key_of(first)]) for n, first in enumerate(seeds[0])]
+    arms = [_arm([s[n] for s in seeds], laws.get(key_of(first))) for n, first in enumerate(seeds[0])]
     single = [curves[0] for curves in seeds]
     return Panel(title, arms, (_distance(single), np.mean([c.proxy for c in single], axis=0)))
 
@@ -44,9 +44,9 @@ def _distance(curves: Sequence[Curve]) -> np.ndarray:
     return np.mean([np.broadcast_to(c.distance, c.gold.shape).mean(0) for c in curves], axis=0)
 
 
-def _arm(curves: Sequence[Curve], law: GaoFit) -> Arm:
+def _arm(curves: Sequence[Curve], law: GaoFit | None) -> Arm:
     distance = _distance(curves)
     gold = np.mean([c.gold.mean(0) for c in curves], axis=0)
     band = [interval([c.gold[:, n] for c in curves]) for n in range(len(distance))]
     low, high = zip(*band, strict=True)
-    return Arm(NAMES[curves[0].reward], distance, gold, low, high, law(distance))
+    return Arm(NAMES[curves[0].reward], distance, gold, low, high, None if law is None else law(distance))

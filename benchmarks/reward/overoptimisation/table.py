@@ -119,12 +119,14 @@ def interval(rows: Rows, seed: int = 0) -> tuple[float, float]:
 
 
 def fits(seeds: Sequence[Sequence[Curve]]) -> dict[Key, GaoFit]:
-    """Gao's law of each curve, over all seeds' rows."""
+    """Gao's law of each curve that has two distances above 0, over all seeds' rows."""
     every = [{key_of(curve): curve for curve in curves} for curves in seeds]
     out = {}
     for key in every[0]:
         mine = [found[key] for found in every]
         distance = np.concatenate([np.broadcast_to(c.distance, c.gold.shape) for c in mine])
+        if len(np.unique(distance[distance > 0])) < 2:
+            continue
         form = "best_of_n" if key[0] == "best_of_n" else "rl"
         out[key] = fit_gao(form, distance, np.concatenate([curve.gold for curve in mine]))
     return out

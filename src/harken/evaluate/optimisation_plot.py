@@ -42,7 +42,7 @@ class Panel:
     Attributes:
         title: above it.
         arms: at least one.
-        proxy: (distance, proxy) of the first arm, drawn thin and dashed on a right axis: what the optimiser thinks it gains.
+        proxy: (distance, proxy) of the first arm, dashed on a right axis: what the optimiser thinks that it gains.
     """
 
     title: str
