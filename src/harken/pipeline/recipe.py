@@ -99,6 +99,10 @@ def make_algorithm(settings: Mapping[str, Any]) -> RLAlgorithm | PreferenceObjec
         hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(sorted(known))}"
         raise RecipeError(f"algorithm.name: there is no {name!r}; {hint}")
     said = {k: v for k, v in settings.items() if k != "name"}
+    fields = [entry.name for entry in dataclasses.fields(known[name])]
+    for key in said:
+        if key not in fields and difflib.get_close_matches(key, [*fields, "name"], 1) == ["name"]:
+            raise RecipeError(f"algorithm.{key}: there is no such key; did you mean 'name'?")
     algorithm: RLAlgorithm | PreferenceObjective = validate(
         known[name], over_defaults(known[name](), said), "algorithm"
     )
