@@ -192,19 +192,20 @@ class _Page:
             plots.append(page.Plot("Supervised training", svg, "Mean over 15 steps and its spread."))
         for arm in self.arms:
             every = read_metrics(self.run.metrics, f"{self.here}/{arm}")
-            records = [r for r in every if "kl" in r]
+            records = [r for r in every if "reward" in r]
             if not records:
                 plots += preference_plots(every)
                 continue
             steps = [r["step"] for r in records]
             names = [name for name in records[0] if name.startswith("reward/")]
             lines = [Series(name.removeprefix("reward/"), steps, [r[name] for r in records]) for name in names]
-            lines.append(Series("KL", steps, [r["kl"] for r in records], axis="right", dashed=True))
+            if all("kl" in r for r in records):
+                lines.append(Series("KL", steps, [r["kl"] for r in records], axis="right", dashed=True))
             svg = curves(lines, f"Reinforcement, {ARMS[arm]}", "step", "mean reward", "KL, nats")
             caption = "Mean rewards of each rollout by where they come from, and the KL to the supervised model."
             plots.append(page.Plot(f"Reinforcement: {ARMS[arm]}", svg, caption))
             along = self.found["along_training"][arm]
-            if along and "gold" in along[0]:
+            if along and {"gold", "kl"} <= along[0].keys():
                 root = [max(0.0, row["kl"]) ** 0.5 for row in along]
                 title = f"Gold against proxy, {ARMS[arm]}"
                 svg = gold_against_proxy(root, [r["proxy"] for r in along], [r["gold"] for r in along], title)
