@@ -23,6 +23,7 @@ from harken.feedback.selection import (
     k_means_plus_plus,
     power_sample,
     select_pairs,
+    v_optimal,
     weighted,
 )
 
@@ -231,6 +232,33 @@ def test_d_optimal_is_greedy_on_the_log_determinant(seed, batch, answered, ridge
 
 
 @several
+@given(seed=seeds, batch=batches, answered=st.integers(0, 6), ridge=st.sampled_from([0.1, 1.0, 30.0]))
+def test_v_optimal_is_greedy_on_the_variance_of_all_candidates(seed, batch, answered, ridge):
+    asked = drawn(seed, answered=answered)
+    pairs, chances, apart = plain(asked)
+    weights = [sum(p * (1 - p) for p in ps) / len(ps) for ps in chances]
+    known = ridge * np.eye(5)
+    for a, b in asked.answered:
+        ps = [sigmoid(x - y) for x, y in zip(asked.scores[a], asked.scores[b], strict=True)]
+        x = asked.features[a] - asked.features[b]
+        known = known + sum(p * (1 - p) for p in ps) / len(ps) * np.outer(x, x)
+
+    def left(precision: np.ndarray) -> float:
+        """The sum over candidates of the variance of p: (p (1 - p))^2 times that of the gap."""
+        covariance = np.linalg.inv(precision)
+        return sum(w**2 * float(t @ covariance @ t) for w, t in zip(weights, apart, strict=True))
+
+    found = sets(asked, select_pairs(asked, SelectionConfig("v_optimal", batch, ridge=ridge), seed))
+    chosen = [pairs.index(pair) for pair in found]
+    assert len(set(chosen)) == len(chosen) == min(batch, len(pairs))
+    for place, pick in enumerate(chosen):
+        after = [left(known + w * np.outer(x, x)) for w, x in zip(weights, apart, strict=True)]
+        free = [after[i] for i in range(len(pairs)) if i not in chosen[:place]]
+        assert after[pick] == pytest.approx(min(free), rel=1e-9)
+        known = known + weights[pick] * np.outer(apart[pick], apart[pick])
+
+
+@several
 @given(seed=seeds, batch=batches, policy=st.sampled_from(POLICIES), answered=st.integers(0, 9))
 def test_the_choice_does_not_depend_on_order_sides_or_names_of_heads(seed, batch, policy, answered):
     asked, config = drawn(seed, answered=answered), SelectionConfig(policy, batch)
@@ -263,7 +291,8 @@ def test_each_measure_says_the_same_of_a_pair_turned_round(seed):
     assert gradients(turned, -apart) == pytest.approx(gradients(chances, apart))
     none = np.empty((0, 5))
     assert (k_centre(weighted(turned, -apart), 9, none) == k_centre(weighted(chances, apart), 9, none)).all()
-    assert (d_optimal(-apart, fisher(turned), 9, np.eye(5)) == d_optimal(apart, fisher(chances), 9, np.eye(5))).all()
+    for optimal in (d_optimal, v_optimal):
+        assert (optimal(-apart, fisher(turned), 9, np.eye(5)) == optimal(apart, fisher(chances), 9, np.eye(5))).all()
 
 
 @pytest.mark.parametrize("policy", ["random", "bald", "badge"])

@@ -135,3 +135,8 @@ def test_sizes_and_counts_are_refused_at_the_door(tmp_path, setting):
     (tmp_path / "r.yaml").write_text("name: x\n")
     with pytest.raises(RecipeError, match=setting.split("=")[0].rsplit(".", 1)[-1]):
         read_recipe(tmp_path / "r.yaml", [setting])
+
+
+def test_a_misspelt_name_of_an_algorithm_is_told_as_such():
+    with pytest.raises(RecipeError, match=r"algorithm\.nam: .* did you mean 'name'"):
+        make_algorithm({"name": "ppo", "nam": "grpo"})

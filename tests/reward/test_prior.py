@@ -86,12 +86,12 @@ def fitted(count: int, prior: LinePrior, weight: float = 1.0, **changes: object)
 
 def test_without_data_lines_are_their_priors_and_the_spread_is_the_scale():
     x, _ = features()
-    lines = fitted(5, LinePrior(1.5, 3), weight=0.0)
+    lines = fitted(5, LinePrior(1.5, seed=3), weight=0.0)
     standard = (x - x.mean(0)) / x.std(0, correction=0)
-    assert torch.allclose(lines(x), standard @ LinePrior(1.5, 3).lines(standard, MEMBERS), atol=1e-4)
-    many = LinePrior(1.5, 3).lines(standard, 4000)
+    assert torch.allclose(lines(x), standard @ LinePrior(1.5, seed=3).lines(standard, MEMBERS, 4.0), atol=1e-4)
+    many = LinePrior(1.5, seed=3).lines(standard, 4000, 4.0)
     assert float((standard @ many).std(1).square().mean().sqrt()) == pytest.approx(1.5, rel=0.05)
-    assert not torch.equal(fitted(5, LinePrior(1.5, 4), weight=0.0).weight, lines.weight)
+    assert not torch.equal(fitted(5, LinePrior(1.5, seed=4), weight=0.0).weight, lines.weight)
 
 
 def test_lines_agree_more_the_more_is_said():
@@ -104,10 +104,10 @@ def test_lines_agree_more_the_more_is_said():
 def test_lines_with_priors_are_where_every_slope_is_zero():
     """A plain reading: each member's penalty is on the distance to its own prior line."""
     x, gold = features()
-    prior, said, wording = LinePrior(1.0, 1), said_of(gold, 300), Wording(["ada"]).double()
+    prior, said, wording = LinePrior(1.0, seed=1), said_of(gold, 300), Wording(["ada"]).double()
     lines = fit_lines(x, said, wording, LinearConfig(penalties=(4.0,), tolerance=1e-14), range(80), {}, prior)
     standard = (x - x.mean(0)) / x.std(0, correction=0)
-    held = prior.lines(standard, MEMBERS)
+    held = prior.lines(standard, MEMBERS, 4.0)
     weight = lines.weight.clone().requires_grad_()
     total, _, _ = weighed_log_likelihood(standard @ weight, said, wording, {})
     loss = 2.0 * (weight - held).square().sum() / MEMBERS - total.mean() + wording.prior()
@@ -139,3 +139,18 @@ def test_what_nobody_says_is_ruled_out_and_what_somebody_says_is_not():
     assert -3.0 < float(ties.log_tie) < 1.0
     assert float(ties.floor) == -30.0
     assert all(p.requires_grad for p in (*never.parameters(), *ties.parameters()))
+
+
+def test_in_the_penalty_s_unit_coefficients_are_draws_from_its_prior():
+    x = torch.randn(50, 2000, dtype=torch.float64)
+    drawn = LinePrior(3.0, "penalty").lines(x, 4, 9.0)
+    assert float(drawn[:, 0].std()) == pytest.approx(1.0, abs=0.1)
+
+
+@pytest.mark.parametrize("members", [1, 2, 5])
+def test_prior_lines_sum_to_zero_and_are_the_same_again(members):
+    x = torch.randn(50, 20, dtype=torch.float64)
+    drawn = LinePrior(1.0).lines(x, members, 1.0)
+    assert drawn.shape == (20, members)
+    assert float(drawn.sum(1).abs().max()) < 1e-12
+    assert torch.equal(drawn, LinePrior(1.0).lines(x, members, 1.0))

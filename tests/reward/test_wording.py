@@ -2,6 +2,7 @@ import pytest
 import torch
 from plain_likelihoods import grade
 
+from harken.reward.likelihoods.rating import log_likelihood
 from harken.reward.wording import SPREADS, Wording
 
 
@@ -63,3 +64,16 @@ def test_the_panel_s_expected_grade_by_the_probabilities_of_all_grades():
             for who in range(2)
         ]
         assert wording.expected_grade(scores, 5)[n].item() == pytest.approx(sum(each) / len(each))
+
+
+def test_grades_that_nobody_gives_leave_no_room_and_stop_no_fit():
+    wording = Wording(["ann"], [11])
+    with torch.no_grad():
+        wording.gaps["11"][3:6] = -200.0
+    found = wording.thresholds(11)
+    assert bool((found.diff() > 0).all())
+    found.sum().backward()
+    assert bool(torch.isfinite(wording.gaps["11"].grad).all())
+    score = torch.zeros(1, 1)
+    said = log_likelihood(score, torch.tensor([5]), wording.thresholds(11), torch.zeros(1), torch.zeros(1))
+    assert bool(torch.isfinite(said).all())

@@ -5,15 +5,13 @@ from pathlib import Path
 
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
 
 from harken.data.blobs import Blobs
 from harken.data.encoded import EncodedPrompts
 from harken.models.generate import Decoding, Sampled
 from harken.reward.mix import Mix, Mixed
 from harken.reward.rules import Length, RuleSettings
-from harken.train.best_of import Draws, Scored, Selection, best_of_n, demonstrations, draw, kl_of_best_of
+from harken.train.best_of import Draws, Scored, Selection, best_of_n, demonstrations, draw
 from harken.train.sampler import LocalSampler
 from harken.train.scorer import Scorer
 from harken.train.sources import Demonstrations, DemonstrationsConfig
@@ -138,15 +136,6 @@ def test_the_demonstrations_source_takes_them(asked, encoded):
     source = Demonstrations(pairs, encoded, DemonstrationsConfig(1, 2), 0)
     (batch,) = source.batches(0)
     assert len(batch.completions.ids) == min(2, len(pairs))
-
-
-@given(st.integers(1, 64))
-def test_the_kl_of_the_best_of_n(n):
-    """Of a fine grid of scores: the best of n has density n F^(n - 1) against the sampler's 1."""
-    cells = 20_000
-    shares = [((i + 1) / cells) ** n - (i / cells) ** n for i in range(cells)]
-    summed = math.fsum(p * math.log(p * cells) for p in shares if p > 0)
-    assert kl_of_best_of(n) == pytest.approx(summed, abs=1e-3)
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,11 @@ import torch
 from torch import nn
 
 from harken.algorithms.objective import Loss
+from harken.models.generate import Decoding
+from harken.pipeline.recipe import make_algorithm
+from harken.pipeline.settings import AlignConfig
+from harken.pipeline.verbs import fine_tune_with_rl
+from harken.reward.mix import Mix
 from harken.train import bad_batch, checkpoint, loop
 from harken.train.checkpoint import latest
 from harken.train.descent import BadNumber
@@ -19,11 +24,12 @@ from harken.train.ema import WeightAverage
 from harken.train.loop import Interrupted
 from harken.train.metrics_log import read_metrics
 from harken.train.optimizers import OptimizerConfig
+from harken.train.rollout import RolloutConfig
 from harken.train.stopping import StoppingConfig, Watch, held_out
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "golden"))
 
-from every_algorithm import GENTLE, Training, fingerprint
+from every_algorithm import GENTLE, Training, fingerprint, tiny_model
 
 UNWATCHED = StoppingConfig()
 PARTS = ["sft", "reward", "ppo", "grpo", "rloo", "dpo", "orpo", "kto", "online_dpo"]
@@ -226,3 +232,15 @@ def test_a_full_disk_is_an_error_in_words_and_the_run_goes_on_from_the_checkpoin
     assert [p.name for p in (tmp_path / "a" / "checkpoints").iterdir()] == ["step-00000003"]
     again = Training(tmp_path / "a", steps=8, stopping=UNWATCHED)("sft")
     assert fingerprint(again) == fingerprint(whole)
+
+
+@pytest.mark.parametrize("weight", [0.0, 0.1])
+def test_a_kl_that_nobody_measured_is_not_told(tmp_path, weight):
+    training = Training(tmp_path, steps=2)
+    rollout = RolloutConfig(2, 4, 1, Decoding(4), Mix(0.0, 0.0, {"ended": 1.0}))
+    algorithm = make_algorithm({"name": "rloo", "kl": {"initial": weight}})
+    config = AlignConfig(rollout, optimizer=GENTLE)
+    fine_tune_with_rl(tiny_model(), None, training.prompts, algorithm=algorithm, config=config, at=training.at)
+    told = read_metrics(tmp_path / "metrics.jsonl", "training")
+    assert told
+    assert {"kl" in record for record in told if "reward" in record} == {weight > 0}

@@ -312,17 +312,19 @@ def second_axis(left: Any, label: str) -> Any:
     return right
 
 
-def legend(figure: Any) -> None:
-    """One legend for all axes, above them; a single line without a name needs none."""
+def legend(figure: Any, named: Mapping[str, Any] | None = None) -> None:
+    """One legend for all axes, above them: of what is named, or of all that has a name in them, if anything has."""
     found = [pair for axes in figure.axes for pair in zip(*axes.get_legend_handles_labels(), strict=True)]
+    if named is not None:
+        found = [(handle, name) for name, handle in named.items()]
     if found:
         handles, labels = zip(*found, strict=True)
         letters = max(len(label) for label in labels) + 5
-        columns = max(1, min(len(labels), math.floor(64 / letters)))
+        columns = max(1, min(len(labels), math.floor(64 * figure.get_figwidth() / WIDTH / letters)))
         figure.legend(handles, labels, loc="outside upper left", ncols=columns)
 
 
-def draw(paint: Callable[[Any], None], title: str, height: float = HEIGHT) -> str:
+def draw(paint: Callable[[Any], None], title: str, height: float = HEIGHT, width: float = WIDTH) -> str:
     """Let `paint` fill a figure in harken's style and return it as SVG."""
     import matplotlib.style
     from matplotlib.figure import Figure
@@ -331,7 +333,7 @@ def draw(paint: Callable[[Any], None], title: str, height: float = HEIGHT) -> st
     with matplotlib.style.context(["default", STYLE]), warnings.catch_warnings():
         # Labels in any script: the reader's browser has the glyphs, matplotlib only measures them.
         warnings.filterwarnings("ignore", message="Glyph .* missing from font")
-        figure = Figure(figsize=(WIDTH, height), layout="constrained")
+        figure = Figure(figsize=(width, height), layout="constrained")
         paint(figure)
         figure.savefig(out, format="svg", metadata={"Date": None})
     return tidy(out.getvalue(), title)

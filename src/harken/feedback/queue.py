@@ -114,6 +114,17 @@ def plan_questions(
     return out
 
 
+def random_pairs(completions: Sequence[Completion], count: int, seed: int) -> list[Compare]:
+    """Random pairs of different texts of one prompt, spread evenly over prompts; fewer where there are not so many."""
+    chance, groups = random.Random(seed), dict[str, list[Completion]]()
+    for completion in completions:
+        groups.setdefault(completion.prompt_id, []).append(completion)
+    prompts = sorted(groups)
+    chance.shuffle(prompts)
+    found = _spread([_compare(groups[prompt], chance) for prompt in prompts], count)
+    return [question for question in found if isinstance(question, Compare)]
+
+
 @dataclass(frozen=True)
 class Staff:
     """Who may be asked about chosen pairs.

@@ -1,7 +1,7 @@
 """The stages that ask: completions of the policy, people's feedback on them."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from harken.data.encoded import EncodedPrompts
 from harken.data.seeds import derive
@@ -9,6 +9,7 @@ from harken.feedback.annotators.annotator import Annotator
 from harken.feedback.annotators.human import HumanAnnotator
 from harken.feedback.annotators.judge import JudgeAnnotator
 from harken.feedback.position_bias import JudgeReport
+from harken.feedback.queue import Compare
 from harken.feedback.store import FeedbackStore
 from harken.pipeline.artefact import write_text
 from harken.pipeline.roles import load_as
@@ -80,8 +81,13 @@ def report_judge(run: Run, round_: int, report: JudgeReport) -> None:
     run.progress.say(report.text())
 
 
-def feedback_work(round_: int) -> Work:
-    """Ask people, or the world's simulated annotators, about a round's completions."""
+def feedback_work(round_: int, chosen: Callable[[Run], Sequence[Compare]] | None = None) -> Work:
+    """Ask people, or the world's simulated annotators, about a round's completions.
+
+    Args:
+        round_: which.
+        chosen: the pairs to compare, where they are not random.
+    """
 
     def work(run: Run, key: str) -> None:
         stage = f"rounds/{round_}/feedback"
@@ -99,7 +105,8 @@ def feedback_work(round_: int) -> Work:
             store.add_prompts(prompts)
             store.add_completions(completions)
             annotators = annotators_of(run, round_)
-            report = ask(store, completions, annotators, run.recipe.feedback, seed, on_answer)
+            pairs = None if chosen is None else chosen(run)
+            report = ask(store, completions, annotators, run.recipe.feedback, seed, on_answer, pairs)
             if report.stopped:
                 raise Interrupted(f"{stage} stopped; every answer is kept")
             for annotator in annotators:

@@ -190,14 +190,16 @@ def _divergence(run: Run, policy: Model, reference: Model, answers: Sequence[Com
 def _along_training(run: Run, stage: str) -> list[dict[str, float]]:
     """Gold and proxy reward, and KL, of the completions that each rollout of a stage kept."""
     gold, prompts = run.world.gold, {prompt.id: prompt for prompt in run.world.prompts}
-    figures = {record["step"]: record for record in read_metrics(run.metrics, stage) if "kl" in record}
+    figures = {record["step"]: record for record in read_metrics(run.metrics, stage) if "reward" in record}
     rollouts: dict[int, list[Mapping[str, Any]]] = {}
     for line in (run.folder / f"{stage}.samples.jsonl").read_text().splitlines():
         record = json.loads(line)
         rollouts.setdefault(record["step"], []).append(record)
     out = []
     for step, records in sorted(rollouts.items()):
-        row = {"step": float(step), "kl": figures[step]["kl"], "proxy": float(np.mean([r["human"] for r in records]))}
+        row = {"step": float(step), "proxy": float(np.mean([r["human"] for r in records]))}
+        if "kl" in figures[step]:
+            row["kl"] = figures[step]["kl"]
         if gold is not None:
             made = [
                 (prompts[r["prompt_id"]], Completion("", r["prompt_id"], r["text"], "", r["finished"])) for r in records

@@ -15,6 +15,7 @@ import harken.algorithms
 from harken.algorithms.objective import PreferenceObjective, RLAlgorithm
 from harken.data import settings as checked_settings
 from harken.data.bounds import at_least
+from harken.feedback.selection import BY_HEADS
 from harken.pipeline.settings import (
     AlignConfig,
     CompletionsConfig,
@@ -73,6 +74,12 @@ class Recipe:
 
     def __post_init__(self) -> None:
         at_least(self, "recipe", threads=1, rounds=1, checkpoint_every=1)
+        policy, heads = self.feedback.select.policy, self.reward.model.heads
+        if policy in BY_HEADS and heads < 2:
+            raise ValueError(
+                f"feedback.select.policy={policy} goes by how heads differ, and reward.model.heads is {heads}; "
+                "say 2 or more"
+            )
 
     def made_algorithm(self) -> RLAlgorithm | PreferenceObjective:
         """The method that `algorithm` names."""
@@ -92,6 +99,10 @@ def make_algorithm(settings: Mapping[str, Any]) -> RLAlgorithm | PreferenceObjec
         hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(sorted(known))}"
         raise RecipeError(f"algorithm.name: there is no {name!r}; {hint}")
     said = {k: v for k, v in settings.items() if k != "name"}
+    fields = [entry.name for entry in dataclasses.fields(known[name])]
+    for key in said:
+        if key not in fields and difflib.get_close_matches(key, [*fields, "name"], 1) == ["name"]:
+            raise RecipeError(f"algorithm.{key}: there is no such key; did you mean 'name'?")
     algorithm: RLAlgorithm | PreferenceObjective = validate(
         known[name], over_defaults(known[name](), said), "algorithm"
     )

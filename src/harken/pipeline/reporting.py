@@ -11,6 +11,7 @@ from harken.evaluate.plots import Bar, Series, bars, curves, gold_against_proxy,
 from harken.feedback.records import kind_of
 from harken.pipeline.artefact import read_marker
 from harken.pipeline.ask import read_completions
+from harken.pipeline.choose import read_selection, told
 from harken.pipeline.run import Run
 from harken.pipeline.teach import Work
 from harken.pipeline.verbs import read_run_feedback
@@ -191,19 +192,20 @@ class _Page:
             plots.append(page.Plot("Supervised training", svg, "Mean over 15 steps and its spread."))
         for arm in self.arms:
             every = read_metrics(self.run.metrics, f"{self.here}/{arm}")
-            records = [r for r in every if "kl" in r]
+            records = [r for r in every if "reward" in r]
             if not records:
                 plots += preference_plots(every)
                 continue
             steps = [r["step"] for r in records]
             names = [name for name in records[0] if name.startswith("reward/")]
             lines = [Series(name.removeprefix("reward/"), steps, [r[name] for r in records]) for name in names]
-            lines.append(Series("KL", steps, [r["kl"] for r in records], axis="right", dashed=True))
+            if all("kl" in r for r in records):
+                lines.append(Series("KL", steps, [r["kl"] for r in records], axis="right", dashed=True))
             svg = curves(lines, f"Reinforcement, {ARMS[arm]}", "step", "mean reward", "KL, nats")
             caption = "Mean rewards of each rollout by where they come from, and the KL to the supervised model."
             plots.append(page.Plot(f"Reinforcement: {ARMS[arm]}", svg, caption))
             along = self.found["along_training"][arm]
-            if along and "gold" in along[0]:
+            if along and {"gold", "kl"} <= along[0].keys():
                 root = [max(0.0, row["kl"]) ** 0.5 for row in along]
                 title = f"Gold against proxy, {ARMS[arm]}"
                 svg = gold_against_proxy(root, [r["proxy"] for r in along], [r["gold"] for r in along], title)
@@ -283,13 +285,18 @@ class _Page:
         listed = ", ".join(f"{count} {kind}s" for kind, count in counts.items())
         note = f"{listed}, from {people} annotators ({' and '.join(kinds)}); the first of each kind are shown."
         judge = self.run.folder / self.here / "judge.json"
+        if self.run.recipe.feedback.select.policy != "random":
+            rounds = range(1, int(self.here.split("/")[1]) + 1)
+            policy = self.run.recipe.feedback.select.policy
+            note += "".join(f" In {told(r, read_selection(self.run, r), policy)}." for r in rounds)
         if self.run.recipe.feedback.annotator == "judge" and judge.exists():
             note += " " + json.loads(judge.read_text())["text"]
         return tuple(sorted(rows, key=lambda row: row.kind)), note
 
     def stages(self) -> tuple[page.StageRow, ...]:
         names = ["sft"] + [
-            f"{self.here}/{n}" for n in ("completions", "feedback", "reward", "aligned", "human_only", "evaluation")
+            f"{self.here}/{n}"
+            for n in ("completions", "selection", "feedback", "reward", "aligned", "human_only", "evaluation")
         ]
         markers = [(name, read_marker(self.run.folder, name)) for name in names]
         return tuple(page.StageRow(name, m.seconds, m.peak_mib) for name, m in markers if m is not None)

@@ -8,6 +8,7 @@ from typing import Literal
 from harken.data.bounds import at_least, share
 from harken.feedback.annotators.judge import JudgeConfig
 from harken.feedback.held_out import SplitConfig
+from harken.feedback.selection import SelectionConfig
 from harken.models.fusion.build import FamilyConfig
 from harken.models.generate import Decoding
 from harken.models.load import Dtype
@@ -121,6 +122,9 @@ class FeedbackConfig:
         ratings: how many ratings.
         edits: how many edits.
         overlap: how many annotators get each question.
+        select: by what pairs are chosen from the second round on, from the newest reward model's scores; `random` asks
+            random pairs in every round.
+        random_share: share of the comparisons that a policy leaves to chance.
         judge: which model, where, and what it is told; for `judge`, which neither ranks nor edits.
     """
 
@@ -130,10 +134,13 @@ class FeedbackConfig:
     ratings: int = 300
     edits: int = 100
     overlap: int = 1
+    select: SelectionConfig = field(default_factory=lambda: SelectionConfig("random"))
+    random_share: float = 0.25
     judge: JudgeConfig | None = None
 
     def __post_init__(self) -> None:
         at_least(self, "feedback", comparisons=0, rankings=0, ratings=0, edits=0, overlap=1)
+        share(self, "feedback", "random_share")
         if self.annotator != "judge":
             return
         if self.judge is None:

@@ -1,11 +1,13 @@
 """The order of the loop: which stages a recipe has, what each reads and leaves."""
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from harken.data.prompts import files_of
 from harken.pipeline.ask import completions_work, feedback_work
 from harken.pipeline.assess import evaluation_work
+from harken.pipeline.choose import chosen_pairs, selection_work
 from harken.pipeline.recipe import Recipe, preference_objectives, resolved
 from harken.pipeline.reporting import report_work
 from harken.pipeline.run import Stage
@@ -56,10 +58,17 @@ class _Plan:
         about = (f"{here}/completions", *earlier)
         ask, settings = feedback_work(self.round), self.settings("data", "feedback")
         more = ("judge.json",) if self.plain["feedback"]["annotator"] == "judge" else ()
-        return [
-            self.stage("collect", "completions.jsonl", (self.policy,), self.settings("data", "completions"), answer),
-            self.stage("collect", "feedback.jsonl", about, settings, ask, *more),
-        ]
+        out = [self.stage("collect", "completions.jsonl", (self.policy,), self.settings("data", "completions"), answer)]
+        if self.plain["feedback"]["select"]["policy"] != "random":
+            known = tuple(f"rounds/{r}/{made}" for r in range(1, self.round) for made in ("completions", "feedback"))
+            newest = (f"rounds/{self.round - 1}/reward",) if self.round > 1 else ()
+            share, split = self.plain["completions"]["held_out"], self.plain["reward"]["split"]
+            held = {"held_out": share, "split": split, **settings}
+            choose = selection_work(self.round)
+            out.append(self.stage("collect", "selection.jsonl", (f"{here}/completions", *known, *newest), held, choose))
+            ask = feedback_work(self.round, partial(chosen_pairs, round_=self.round))
+            about = (*about, f"{here}/selection")
+        return [*out, self.stage("collect", "feedback.jsonl", about, settings, ask, *more)]
 
     def teach(self) -> list[Stage]:
         """The reward model, and the policies moved towards it, or towards what was said."""

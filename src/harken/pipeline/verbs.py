@@ -1,6 +1,7 @@
 """The four lines: load a model, ask people, learn a reward, align. The stages and the CLI call these too."""
 
 import copy
+import random
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -17,7 +18,7 @@ from harken.data.seeds import derive
 from harken.feedback.annotators.annotator import Annotator
 from harken.feedback.annotators.human import HumanAnnotator
 from harken.feedback.collect import CollectReport, collect
-from harken.feedback.queue import plan_questions
+from harken.feedback.queue import Compare, Staff, assign_pairs, plan_questions
 from harken.feedback.store import FeedbackStore
 from harken.models.load import Dtype, load_model, weights_dtype
 from harken.models.model import Model
@@ -162,16 +163,25 @@ def ask(
     questions: FeedbackConfig,
     seed: int,
     on_answer: Callable[[int, int], None] = lambda done, total: None,
+    chosen: Sequence[Compare] | None = None,
 ) -> CollectReport:
-    """Plan questions about a store's completions and put annotators' answers there; goes on where it stopped."""
+    """Plan questions about a store's completions and put annotators' answers there; goes on where it stopped.
+
+    The pairs to compare are random, or those that were `chosen`; they come among the other questions.
+    """
+    if chosen is None and questions.select.policy != "random":
+        raise ValueError(f"select.policy={questions.select.policy} needs a run with rounds; here pairs are random")
     kinds = {
-        "comparison": questions.comparisons,
+        "comparison": questions.comparisons if chosen is None else 0,
         "ranking": questions.rankings,
         "rating": questions.ratings,
         "edit": questions.edits,
     }
     by_id = {annotator.id: annotator for annotator in annotators}
     assignments = plan_questions(completions, kinds, sorted(by_id), questions.overlap, seed)
+    if chosen is not None:
+        assignments += assign_pairs(chosen, Staff(sorted(by_id), questions.overlap), seed)
+        random.Random(derive(seed, "order")).shuffle(assignments)
     done = 0
 
     def answered(*_: object) -> None:

@@ -252,7 +252,7 @@ def train_described_reward(
     groups = [str(p.facts[config.group_by]) if config.group_by else p.id for p in asked]
     place = {group: n for n, group in enumerate(sorted(set(groups)))}
     features = describer(asked, [every[name] for name in names])
-    prior = LinePrior(config.prior, seed)
+    prior = LinePrior(config.prior, seed=seed)
     numbers = [place[group] for group in groups]
     lines = fit_lines(features, said, wording, config.linear, numbers, config.weights, prior)
     centre, spread = scale_of(lines(features))

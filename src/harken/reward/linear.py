@@ -4,6 +4,7 @@ import copy
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import torch
@@ -63,24 +64,29 @@ class LinearConfig:
 class LinePrior:
     """A fixed random line for each member of an ensemble, to which what it learns is added (1806.03335).
 
-    The penalty then holds each member to its own line and not to 0: where data are silent, members stay as far apart
-    as these lines are. Coefficients with the standard deviation penalty^(-1/2) are draws from the prior that the
-    penalty stands for.
+    The penalty then holds each member to its own line and not to 0 (1810.05546): where data are silent, members stay as
+    far apart as these lines are. The second half of them are the first half turned round, and an odd one is 0, so
+    that their mean is held to 0 as before; whenever they are drawn they are the same.
 
     Attributes:
-        scale: standard deviation of the lines' values at the rows that are fitted, in units of the raw score; 0 for
-            none.
+        scale: how large the lines are; 0 for none.
+        unit: of the scale: `score`, the standard deviation of the lines' values at the rows that are fitted, in units
+            of the raw score; `penalty`, where 1 stands for draws from the prior that the penalty stands for, with the
+            standard deviation penalty^(-1/2) of each coefficient.
         seed: of the draw.
     """
 
     scale: float = 0.0
+    unit: Literal["score", "penalty"] = "score"
     seed: int = 0
 
-    def lines(self, rows: Float[Tensor, "N E"], members: int) -> Float[Tensor, "E K"]:
+    def lines(self, rows: Float[Tensor, "N E"], members: int, penalty: float) -> Float[Tensor, "E K"]:
         """Coefficients, (E, K)."""
         generator = torch.Generator().manual_seed(derive(self.seed, "prior lines"))
-        drawn = torch.randn(members, rows.shape[1], generator=generator, dtype=torch.float64).T
-        return drawn * self.scale / rows.square().sum(1).mean().sqrt().clamp(min=1e-9)
+        half = torch.randn(members // 2, rows.shape[1], generator=generator, dtype=torch.float64).T
+        drawn = torch.cat([half, -half, half.new_zeros(rows.shape[1], members % 2)], dim=1)
+        one = penalty**-0.5 if self.unit == "penalty" else 1 / rows.square().sum(1).mean().sqrt().clamp(min=1e-9)
+        return self.scale * one * drawn
 
 
 NO_PRIOR = LinePrior()
@@ -154,7 +160,7 @@ def fit_lines(
     one = {k: v.double().mean(1, keepdim=True) if k.endswith(".weight") else v for k, v in said.items()}
     problem = _Problem(Design.of(standard), config, weights)
     penalty, begun, words = _best_penalty(problem, one, _never_said(wording, said), _folds(groups, config.folds))
-    held = prior.lines(standard, given[0].shape[1])
+    held = prior.lines(standard, given[0].shape[1], penalty)
     weight, words = problem.solve(_double(said), words, penalty, begun.expand_as(held), held)
     wording.load_state_dict(words.state_dict())
     return Lines(mean, scale, weight, penalty, lift)
@@ -195,7 +201,7 @@ def _best_penalty(
     ordered = problem.config.ladder
     parts = [_split(said, fold == left_out) for left_out in fold.unique().tolist()]
     if len(ordered) == 1 or len(parts) < 2:
-        return ordered[0], *problem.solve(said, wording, ordered[0])
+        return ordered[0], torch.zeros(problem.design.rows.shape[1], 1, dtype=torch.float64), wording
     found: list[tuple[Tensor | None, Wording]] = [(None, wording)] * len(parts)
     best, begun, words = -math.inf, torch.empty(0), wording
     for penalty in ordered:
@@ -210,6 +216,15 @@ def _best_penalty(
         best, chosen, found = total, penalty, list(moved)
         begun, words = torch.stack([weight for weight, _ in moved]).mean(0), moved[0][1]
     return chosen, begun, words
+
+
+def _spoken_of(said: Mapping[str, Tensor]) -> tuple[Int[Tensor, " S"], dict[str, Tensor]]:
+    """The rows that something is said of, and the same labels over these alone."""
+    named = [f"{kind}.{name}" for kind, names in ROWS.items() for name in names if f"{kind}.{name}" in said]
+    spoken, places = torch.cat([said[name].reshape(-1) for name in named]).unique(return_inverse=True)
+    parts = places.split([said[name].numel() for name in named])
+    moved = {name: part.reshape(said[name].shape) for name, part in zip(named, parts, strict=True)}
+    return spoken, {**said, **moved}
 
 
 def _split(said: Mapping[str, Tensor], out: Tensor) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
@@ -301,7 +316,8 @@ class _Problem:
         members, words = given[0].shape[1], copy.deepcopy(wording).double()
         each = float(sum(w.sum() for w in given)) / members / len(self.design.rows)
         axes, units = self.design.axes, self.design.units(CURVATURE * each, penalty)[:, None]
-        rows = self.design.along * units[:, 0]
+        spoken, said = _spoken_of(said)
+        rows = self.design.along[spoken] * units[:, 0]
         begun, middle = torch.zeros(2, len(axes), members, dtype=torch.float64)
         if weight is not None:
             begun = axes.T @ weight / units

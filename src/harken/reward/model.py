@@ -20,7 +20,7 @@ from harken.data.tensors import read_tensors
 from harken.models.fusion.build import FamilyConfig
 from harken.models.load import load_model
 from harken.models.lora import free_name, load_adapter, save_adapter, weights_hash
-from harken.models.model import Model
+from harken.models.model import Model, last_states
 from harken.reward.combining import Combining, Summary
 from harken.reward.scale import scale_of
 from harken.reward.wording import Wording
@@ -164,9 +164,23 @@ class RewardModel(nn.Module):
             prompts: by id.
             encoded: prompts as this model reads them.
         """
+        return self.scores(*self._read(completions, prompts, encoded))
+
+    @torch.no_grad()
+    def features_of_completions(
+        self, completions: Sequence[Completion], prompts: Mapping[str, Prompt], encoded: EncodedPrompts
+    ) -> Float[Tensor, "N D"]:
+        """The trunk's states after completions, which the heads read; arguments as in `score_completions`."""
+        read = self._read(completions, prompts, encoded)
+        return torch.cat([last_states(self.model.states(b), b).float().cpu() for b, _ in self._batches(*read, 64)])
+
+    def _read(
+        self, completions: Sequence[Completion], prompts: Mapping[str, Prompt], encoded: EncodedPrompts
+    ) -> tuple[list[EncodedPrompt], list[Tensor], list[int]]:
+        """Prompts, ids of completions, and the prompt of each, as `scores` takes them."""
         asked = list(dict.fromkeys(completion.prompt_id for completion in completions))
         place = {name: row for row, name in enumerate(asked)}
-        return self.scores(
+        return (
             encoded([prompts[name] for name in asked]),
             [self.model.processor.encode_completion(completion) for completion in completions],
             [place[completion.prompt_id] for completion in completions],

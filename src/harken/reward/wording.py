@@ -8,6 +8,8 @@ from torch import Tensor, nn
 
 SPAN = 3.0
 """How far apart the first and the last threshold of a scale begin, in units of the score."""
+CLOSEST = 1e-4
+"""How near two thresholds of a scale may come, in units of the score."""
 SPREADS = {"severity": 1.0, "log_scale": 0.5, "log_reliability": 0.5, "side": 0.5}
 """Standard deviations of annotators about the average one, before they have said anything."""
 
@@ -51,7 +53,8 @@ class Wording(nn.Module):
     def thresholds(self, levels: int) -> Float[Tensor, " L1"]:
         """Increasing thresholds between the L grades of a scale, (L - 1,)."""
         first = self.first[str(levels)]
-        rises = nn.functional.softplus(self.gaps[str(levels)]).cumsum(0)
+        # Between two grades of which nobody gives the one in the middle, the likeliest distance is none at all.
+        rises = nn.functional.softplus(self.gaps[str(levels)]).clamp(min=CLOSEST).cumsum(0)
         return torch.cat([first[None], first + rises])
 
     @torch.no_grad()

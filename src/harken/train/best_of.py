@@ -1,6 +1,5 @@
 """The best of n completions: at answering time, and as demonstrations to learn from (rejection sampling)."""
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -87,14 +86,6 @@ def best_of_n(
     Arguments as in `draw`.
     """
     return [group[0] for group in draw(sampler, processor, scorer, prompts, how)]
-
-
-def kl_of_best_of(n: int) -> float:
-    """log n - (n - 1) / n, in nats a completion: how far the best of n is from who sampled it (2009.01325, G.3).
-
-    Exact where no two completions have the same score, and an upper bound where some have (2401.01879).
-    """
-    return math.log(n) - (n - 1) / n
 
 
 @dataclass(frozen=True)

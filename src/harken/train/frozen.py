@@ -41,7 +41,7 @@ def fit_heads(
     place: dict[str, int] = {}
     groups = [place.setdefault(statements.completions[name].prompt_id, len(place)) for name in statements.names]
     reward.wording.cpu()
-    prior = LinePrior(reward.config.prior, statements.seed)
+    prior = LinePrior(reward.config.prior, seed=statements.seed)
     lines = fit_lines(features, statements.every_label(), reward.wording, config, groups, weights, prior)
     heads.fix(lines.mean, lines.scale, lines.weight)
     reward.wording.to(heads.mean.device)

@@ -264,9 +264,11 @@ class Rollouts:
 
     def _figure(self, rollout: Rollout, mixed: Mixed) -> None:
         kl = float((rollout.logprobs - rollout.reference_logprobs).sum(1).mean())
+        # Where the reference was not asked its log-probabilities are the policy's own, and there is no KL to tell.
+        told = {} if rollout.reference_logprobs is rollout.logprobs else {"kl": kl}
         self._figures = {
             "reward": float(rollout.scores.mean()),
-            "kl": kl,
+            **told,
             "kl_coefficient": self.kl_coefficient,
             "length": float(rollout.mask.sum(1).float().mean()),
             "finished": float(rollout.finished.float().mean()),

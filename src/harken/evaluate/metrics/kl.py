@@ -1,5 +1,6 @@
 """How far a policy has moved from its reference, estimated from the policy's own samples."""
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -57,3 +58,11 @@ def sequence_kl(
 def standard_error(values: Float[np.ndarray, " N"]) -> float:
     """Of the mean; NaN where one value leaves it open."""
     return float(values.std(ddof=1) / np.sqrt(values.size)) if values.size > 1 else float("nan")
+
+
+def kl_of_best_of(n: int) -> float:
+    """log n - (n - 1) / n, in nats a completion: how far the best of n is from who sampled it (2009.01325, G.3).
+
+    Exact where no two completions have the same score, and an upper bound where some have (2401.01879).
+    """
+    return math.log(n) - (n - 1) / n

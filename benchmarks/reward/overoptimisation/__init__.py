@@ -1,0 +1,1 @@
+"""Gold against a learnt proxy that is optimised harder and harder, and what stops gold from falling."""
