@@ -30,8 +30,8 @@ LONGEST = 64
 """Letters of a name."""
 COST = {"n": 1 << 14, "r": 8, "p": 1}
 """Of scrypt: 16 MiB and some 50 ms."""
-SETTLED = 60.0
-"""Seconds after which a pass that was looked up is looked up again."""
+SETTLED = 2.0
+"""Seconds after which a pass that was looked up is looked up again: so long another process's change is not seen."""
 
 
 @dataclass(frozen=True)
@@ -133,6 +133,8 @@ class Accounts:
         """
         values: dict[str, Any] = {}
         if role is not None:
+            if role not in get_args(Role):
+                raise StoreError(f"there is no role {role!r}; there are {', '.join(get_args(Role))}")
             if role != "owner":
                 self._keep_an_owner(name)
             values["role"] = role

@@ -3,7 +3,8 @@
 import asyncio
 import hashlib
 import hmac
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
@@ -13,6 +14,7 @@ from sqlalchemy import select
 from harken.data.blobs import Blobs
 from harken.feedback.desk.desk import Desk, Item
 from harken.feedback.desk.keeping import Project, load_desk, read_items
+from harken.feedback.desk.owning import Owned, own_desk
 from harken.feedback.group_commit import GroupCommit, Work
 from harken.feedback.records import prompt_from_json
 from harken.feedback.schema import completions, prompts
@@ -37,6 +39,7 @@ class Studio:
         writer: all writing of answers and turns goes through it.
         desk: whose turn it is.
         projects: by slug.
+        owned: the right to the desk.
         listeners: told of what happened, such as webhooks: an event's name and its data.
     """
 
@@ -47,6 +50,7 @@ class Studio:
     writer: GroupCommit
     desk: Desk
     projects: dict[str, Project]
+    owned: Owned
     listeners: list[Callable[[str, dict[str, Any]], None]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -96,20 +100,37 @@ class Studio:
         """Write what waits, and let go."""
         self.writer.close()
         self.store.close()
+        self.owned.close()
 
 
 def open_studio(config: StudioConfig) -> Studio:
     """Open, or begin, a studio.
 
     Raises:
-        StoreError: if the database cannot be opened.
+        StoreError: if the database cannot be opened, or another studio is at work on it.
     """
     config.folder.mkdir(parents=True, exist_ok=True)
     store = FeedbackStore(config.place)
+    try:
+        owned = own_desk(store.engine)
+    except BaseException:
+        store.close()
+        raise
     with store.reading() as connection:
         desk, projects = load_desk(connection)
-    accounts, writer = Accounts(store.engine), GroupCommit(store.engine)
-    return Studio(config, store, Blobs(config.folder / "blobs"), accounts, writer, desk, projects)
+    accounts, writer = Accounts(store.engine), GroupCommit(owned.engine)
+    return Studio(config, store, Blobs(config.folder / "blobs"), accounts, writer, desk, projects, owned)
+
+
+@contextmanager
+def open_accounts(config: StudioConfig) -> Iterator[Accounts]:
+    """The accounts alone, also while a studio is at work on them.
+
+    Raises:
+        StoreError: if the database cannot be opened.
+    """
+    with FeedbackStore(config.place) as store:
+        yield Accounts(store.engine)
 
 
 def choices_of(studio: Studio, item: Item) -> Sequence[Completion]:

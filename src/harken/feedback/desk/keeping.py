@@ -9,7 +9,7 @@ from hashlib import sha256
 from typing import Any
 
 from pydantic import TypeAdapter
-from sqlalchemy import Connection, bindparam, insert, select, update
+from sqlalchemy import Connection, bindparam, insert, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from harken.feedback.database import StoreError
@@ -182,7 +182,10 @@ def write_turns(connection: Connection, requests: Sequence[Sequence[Turn]]) -> l
         dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
         added = dialect.insert(turns)
         fresh = {name: added.excluded[name] for name in ("tab", "until", "ended")}
-        connection.execute(added.on_conflict_do_update(index_elements=[turns.c.key], set_=fresh), rows)
+        # What was answered or skipped stays so, also where a window asks for items while its answer is on its way.
+        open_still = or_(turns.c.ended.is_(None), turns.c.ended == "returned")
+        added = added.on_conflict_do_update(index_elements=[turns.c.key], set_=fresh, where=open_still)
+        connection.execute(added, rows)
     return [None] * len(requests)
 
 

@@ -10,13 +10,14 @@ from pydantic import BaseModel, ConfigDict, Field
 from harken.feedback.desk.desk import Turn
 from harken.feedback.desk.keeping import Said, write_said, write_turns
 from harken.feedback.intake import answer_record
+from harken.studio.api.bodies import StrictRoute
 from harken.studio.api.deps import Answerer, TheStudio, project_of
 from harken.studio.saying import Reply, keys_of, said_of
 from harken.studio.showing import task_of
 from harken.studio.state import Studio
 from harken.types import Comparison, Edit, Feedback, Ranking, Rating
 
-router = APIRouter(prefix="/api/v1", tags=["answering"])
+router = APIRouter(prefix="/api/v1", tags=["answering"], route_class=StrictRoute)
 REOPENED = 10
 Name = Annotated[str, Field(max_length=128)]
 Words = Annotated[str, Field(max_length=10_000)]

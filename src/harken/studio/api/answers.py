@@ -16,12 +16,13 @@ from harken.feedback.records import prompt_from_json, prompt_to_json
 from harken.feedback.schema import annotators, answers, completions, prompts
 from harken.feedback.strict import fields
 from harken.studio.api.answering import Body
+from harken.studio.api.bodies import StrictRoute
 from harken.studio.api.deps import Reader, TheStudio, Writer
 from harken.studio.media import read_medium
 from harken.studio.state import Studio
 from harken.types import Completion, Prompt, Text
 
-router = APIRouter(prefix="/api/v1", tags=["answers"])
+router = APIRouter(prefix="/api/v1", tags=["answers"], route_class=StrictRoute)
 LINES = "application/x-ndjson"
 AT_ONCE = 500
 

@@ -7,12 +7,13 @@ from fastapi import APIRouter, HTTPException, Request, Response
 from starlette.concurrency import run_in_threadpool
 
 from harken.data.media.limits import MediaError
+from harken.studio.api.bodies import StrictRoute
 from harken.studio.api.deps import Answerer, TheStudio
 from harken.studio.media import part, peaks_of, read_medium
 from harken.studio.showing import part_of
 from harken.types import Audio, Image
 
-router = APIRouter(tags=["media"])
+router = APIRouter(tags=["media"], route_class=StrictRoute)
 FOREVER = "private, max-age=31536000, immutable"
 BOX = "default-src 'none'; sandbox"
 """For what somebody uploaded: even if a browser were to run it, nothing would be reached."""

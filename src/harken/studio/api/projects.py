@@ -15,11 +15,12 @@ from harken.feedback.desk.settings import ProjectSettings, slug_of
 from harken.feedback.intake import answer_record
 from harken.feedback.schema import items, remarks
 from harken.studio.api.answering import Body
+from harken.studio.api.bodies import StrictRoute
 from harken.studio.api.deps import Answerer, Reader, TheStudio, Writer, project_of
 from harken.studio.saying import keys_of
 from harken.studio.state import Studio
 
-router = APIRouter(prefix="/api/v1", tags=["projects"])
+router = APIRouter(prefix="/api/v1", tags=["projects"], route_class=StrictRoute)
 PAGE = 100
 
 

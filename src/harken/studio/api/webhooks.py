@@ -7,10 +7,11 @@ from pydantic import Field
 
 from harken.feedback.database import StoreError
 from harken.studio.api.answering import Body
+from harken.studio.api.bodies import StrictRoute
 from harken.studio.api.deps import Admin
 from harken.studio.webhooks import Webhooks
 
-router = APIRouter(prefix="/api/v1", tags=["webhooks"])
+router = APIRouter(prefix="/api/v1", tags=["webhooks"], route_class=StrictRoute)
 
 
 class NewWebhook(Body):
