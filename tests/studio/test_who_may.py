@@ -3,8 +3,10 @@
 import re
 
 import pytest
+from sqlalchemy import select
 from starlette.testclient import TestClient
 
+from harken.feedback.schema import install, passes, users
 from harken.studio.accounts import SCOPES
 from harken.studio.throttle import Throttle
 
@@ -145,9 +147,9 @@ def test_passes_are_kept_as_digests_and_end(people):
     accounts = people.studio.accounts
     user = accounts.add("ann", "annotator", "correct horse battery")
     shown = accounts.issue(user, "session", "browser")
-    stored = (people.studio.config.folder / "feedback.db").read_bytes()
-    wal = people.studio.config.folder / "feedback.db-wal"
-    stored += wal.read_bytes() if wal.exists() else b""
+    with people.studio.store.reading() as connection:
+        rows = [connection.execute(select(table)).all() for table in (passes, users, install)]
+    stored = repr(rows).encode() + b"".join(p.read_bytes() for p in people.studio.config.folder.glob("feedback.db*"))
     for secret in (shown, "correct horse battery"):
         assert secret.encode() not in stored
     assert accounts.visitor(shown).user.name == "ann"

@@ -12,6 +12,7 @@ from sqlalchemy.exc import DataError, DBAPIError, IntegrityError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from starlette.exceptions import HTTPException
 
+from harken.data.media.limits import MediaError
 from harken.feedback.desk.owning import DeskLostError
 
 LOG = logging.getLogger("harken.studio")
@@ -38,6 +39,7 @@ def explain(app: FastAPI) -> None:
     """Have all errors of an application say what went wrong."""
     app.add_exception_handler(HTTPException, _said)
     app.add_exception_handler(RequestValidationError, _wrong)
+    app.add_exception_handler(MediaError, _missing)
     for kind in (DBAPIError, PoolTimeoutError, DeskLostError, OSError):
         app.add_exception_handler(kind, _away)
     app.add_exception_handler(Exception, _broken)
@@ -67,6 +69,10 @@ async def _away(request: Request, error: Exception) -> JSONResponse:
     if isinstance(error, DeskLostError):
         return _problem(503, f"this was not kept: {error}", AGAIN)
     return _problem(503, "the database does not answer, and this was not kept; send it again", AGAIN)
+
+
+async def _missing(request: Request, error: Exception) -> JSONResponse:
+    return _problem(409, str(error))
 
 
 async def _broken(request: Request, error: Exception) -> JSONResponse:

@@ -21,6 +21,8 @@ from harken.feedback.schema import completions, prompts
 from harken.feedback.store import FeedbackStore
 from harken.studio.accounts import Accounts
 from harken.studio.config import StudioConfig
+from harken.studio.media import Media
+from harken.studio.taking import UPLOADS, Taking
 from harken.types import Completion, Prompt
 
 REMEMBERED = 4096
@@ -56,6 +58,8 @@ class Studio:
     def __post_init__(self) -> None:
         self.prompt = lru_cache(REMEMBERED)(self._prompt)
         self.completions = lru_cache(REMEMBERED)(self._completions)
+        self.media = Media(self.blobs)
+        self.taking = Taking(self.blobs)
 
     async def write(self, work: Work, request: Any) -> Any:
         """Have something written; returns when it is on the disk."""
@@ -119,7 +123,7 @@ def open_studio(config: StudioConfig) -> Studio:
     with store.reading() as connection:
         desk, projects = load_desk(connection)
     accounts, writer = Accounts(store.engine), GroupCommit(owned.engine)
-    return Studio(config, store, Blobs(config.folder / "blobs"), accounts, writer, desk, projects, owned)
+    return Studio(config, store, Blobs(config.folder / "blobs", UPLOADS), accounts, writer, desk, projects, owned)
 
 
 @contextmanager

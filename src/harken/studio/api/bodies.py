@@ -1,6 +1,6 @@
 """Bodies as JSON has them: each key once, no NaN, whole characters, not too deep."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 from fastapi import HTTPException, Request, Response
@@ -38,7 +38,7 @@ class StrictRequest(Request):
 class StrictRoute(APIRoute):
     """A route that reads its body strictly."""
 
-    def get_route_handler(self) -> Callable[[Request], Awaitable[Response]]:
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """What is called with each request."""
         plain = super().get_route_handler()
 

@@ -1,9 +1,8 @@
 """Who asks: the session's cookie or a token, and the scope that a route needs."""
 
-from collections.abc import Callable
 from typing import Annotated, Any
 
-from fastapi import Depends, HTTPException, Request
+from fastapi import Depends, HTTPException, Path, Query, Request
 
 from harken.feedback.desk.keeping import Project
 from harken.studio.accounts import Scope, Visitor
@@ -80,4 +79,7 @@ def project_of(studio: Studio, slug: str) -> Project:
     return studio.projects[slug]
 
 
-Route = Callable[..., Any]
+Number = Annotated[int, Path(ge=0, le=2**31 - 1)]
+"""A row's, in an address; PostgreSQL counts so far."""
+After = Annotated[int, Query(ge=0, le=2**31 - 1)]
+"""After which row a list goes on."""
