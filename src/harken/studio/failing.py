@@ -14,6 +14,7 @@ from starlette.exceptions import HTTPException
 
 from harken.data.media.limits import MediaError
 from harken.feedback.desk.owning import DeskLostError
+from harken.studio.guard import HEADERS
 
 LOG = logging.getLogger("harken.studio")
 FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
@@ -76,7 +77,9 @@ async def _missing(request: Request, error: Exception) -> JSONResponse:
 
 
 async def _broken(request: Request, error: Exception) -> JSONResponse:
-    return _problem(500, "something went wrong in the studio, and its log says what")
+    # Starlette answers this one outside of the guard.
+    headers = {name.decode(): value.decode() for name, value in HEADERS}
+    return _problem(500, "something went wrong in the studio, and its log says what", headers)
 
 
 def is_full(error: Exception) -> bool:

@@ -33,6 +33,12 @@ class Throttle:
         self._used[name] = (used + 1, now)
         return 0.0
 
+    def give_back(self, name: str) -> None:
+        """A try that was right after all counts for nothing."""
+        if name in self._used:
+            used, at = self._used[name]
+            self._used[name] = (max(0.0, used - 1), at)
+
     def _forget(self, now: float) -> None:
         """Names that are full again; and where hardly one is, those that tried least lately."""
         self._used = {n: (u, t) for n, (u, t) in self._used.items() if u - (now - t) / self._every > 0}

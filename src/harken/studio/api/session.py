@@ -36,13 +36,7 @@ class Wishes(Body):
 @router.post("/session")
 async def enter(given: Enter, request: Request, response: Response, studio: TheStudio) -> dict[str, Any]:
     """Enter; the browser gets a cookie that no script can read."""
-    throttle = request.app.state.throttle
-    client = request.client.host if request.client else ""
-    # Who is slowed down already cannot also use up another's tries.
-    wait = throttle.wait(f"from {client}") or (throttle.wait(f"as {given.name}") if given.name else 0.0)
-    if wait:
-        raise HTTPException(429, "too many tries; wait a little", {"Retry-After": str(int(wait) + 1)})
-    user = await run_sync(_known, studio, given, limiter=request.app.state.passwords)
+    user = studio.accounts.redeem(given.invite) if given.invite else await _by_password(given, request, studio)
     if user is None:
         raise HTTPException(401, "this invitation was used or is over, or the name and password do not belong together")
     shown = studio.accounts.issue(user, "session", "browser")
@@ -59,12 +53,23 @@ async def enter(given: Enter, request: Request, response: Response, studio: TheS
     return _about(user)
 
 
-def _known(studio: Studio, given: Enter) -> User | None:
-    if given.invite:
-        return studio.accounts.redeem(given.invite)
-    if given.name and given.password:
-        return studio.accounts.check_password(given.name, given.password)
-    return None
+async def _by_password(given: Enter, request: Request, studio: Studio) -> User | None:
+    """Tries are counted by address and by name; an invitation is nothing that anybody could try out."""
+    if not given.name or not given.password:
+        return None
+    throttle = request.app.state.throttle
+    names = (f"from {request.client.host if request.client else ''}", f"as {given.name}")
+    # Who is slowed down already cannot also use up another's tries.
+    wait = throttle.wait(names[0]) or throttle.wait(names[1])
+    if wait:
+        raise HTTPException(429, "too many tries; wait a little", {"Retry-After": str(int(wait) + 1)})
+    check = partial(studio.accounts.check_password, given.name, given.password)
+    user: User | None = await run_sync(check, limiter=request.app.state.passwords)
+    if user is not None:
+        # Many may enter from one address.
+        for name in names:
+            throttle.give_back(name)
+    return user
 
 
 @router.delete("/session")
