@@ -84,3 +84,9 @@ def studio(tmp_path: Path, database: str) -> Iterator[Studio]:
 @pytest.fixture
 def people(studio: Studio) -> People:
     return People(studio)
+
+
+@pytest.fixture
+def filling():
+    """Fills another studio as `studio` is."""
+    return fill

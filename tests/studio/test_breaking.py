@@ -18,7 +18,6 @@ from sqlalchemy import event, text
 from starlette.testclient import TestClient
 from test_answering import make, say, take
 
-from conftest import fill
 from harken.feedback.desk.keeping import add_items, add_project, write_turns
 from harken.feedback.desk.planning import plan_items
 from harken.feedback.desk.settings import ProjectSettings
@@ -109,11 +108,11 @@ def test_a_real_full_disk(studio, people, tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("database", [""])
-def test_a_database_that_goes_away_and_comes_back(studio, people, tmp_path):
+def test_a_database_that_goes_away_and_comes_back(studio, people, filling):
     studio.close()
     with cluster() as server:
         opened = open_studio(replace(studio.config, database=server.url()))
-        fill(opened)
+        filling(opened)
         people.__init__(opened)
         slug, ann = make(people), people.client("ann")
         first, second, third, fourth = take(ann, slug, 4)

@@ -260,8 +260,9 @@ def check_name(name: str) -> None:
     Raises:
         StoreError: saying why.
     """
-    if not name.strip() or name != name.strip() or len(name) > LONGEST or not name.isprintable() or ":" in name:
-        raise StoreError(f"{name!r} is no name: 1 to {LONGEST} letters, no colon, no space around them")
+    plain = name.isprintable() and name == name.strip() and not set(name) & set(":/\\")
+    if not plain or not 1 <= len(name) <= LONGEST or name in (".", ".."):
+        raise StoreError(f"{name!r} is no name: 1 to {LONGEST} letters, no colon, no slash, no space around them")
 
 
 def digest_of(shown: str) -> str:

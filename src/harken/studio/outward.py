@@ -45,7 +45,10 @@ def check(url: str, private: bool) -> Place:
     Raises:
         Unreachable: if it is no address, cannot be resolved, or must not be reached.
     """
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError as error:
+        raise Unreachable(f"{url[:200]!r} is no http or https address: {error}") from error
     if parts.scheme not in ("http", "https") or not parts.hostname or parts.username or parts.password:
         raise Unreachable(f"{url[:200]!r} is no http or https address")
     try:

@@ -15,7 +15,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from harken.feedback.database import StoreError
 from harken.feedback.desk.desk import Desk, Ended, Item, Turn
 from harken.feedback.desk.settings import ProjectSettings
-from harken.feedback.intake import Intake
+from harken.feedback.intake import Intake, Known
 from harken.feedback.schema import items, projects, remarks, turns
 from harken.types import Answer
 
@@ -189,13 +189,18 @@ def write_turns(connection: Connection, requests: Sequence[Sequence[Turn]]) -> l
     return [None] * len(requests)
 
 
-def write_said(connection: Connection, requests: Sequence[Said]) -> list[Any]:
+def write_said(connection: Connection, requests: Sequence[Said], known: Known | None = None) -> list[Any]:
     """Keep what was said, each request whole or not at all (`GroupCommit`'s work).
+
+    Args:
+        connection: in a transaction that writes.
+        requests: what was said.
+        known: what need not be asked for.
 
     Returns:
         for each the answers that the store holds under their keys, or the error by which it is refused.
     """
-    intake = Intake(connection, [answer for one in requests for answer in one.answers])
+    intake = Intake(connection, [answer for one in requests for answer in one.answers], known)
     results: list[Any] = []
     kept: list[Said] = []
     for one in requests:
