@@ -3,7 +3,7 @@
 import pytest
 from typer.testing import CliRunner
 
-from harken.cli.studio import app
+from harken.cli.studio import user
 from harken.studio.accounts import SETTLED
 from harken.studio.state import Studio
 
@@ -14,7 +14,7 @@ def command(studio: Studio, *words: str) -> tuple[int, str]:
         str(studio.config.folder),
         *(["--database", studio.config.database] if studio.config.database else []),
     ]
-    told = CliRunner().invoke(app, ["user", *words, *place])
+    told = CliRunner().invoke(user, [*words, *place])
     return told.exit_code, told.output
 
 
