@@ -1,7 +1,7 @@
 """How quick the studio is, and whether anything is lost: `python -m benchmarks.studio --json FILE`.
 
 Client and server on one machine, over loopback; the client is a process of its own and as light as can be, the server
-is started as people start it. With `--postgresql URL` the same on an empty database of a PostgreSQL server.
+is started as people start it. With `--postgresql local` the same on a PostgreSQL server that the command starts.
 """
 
 import argparse
@@ -13,11 +13,14 @@ import platform
 import tempfile
 import time
 import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from benchmarks.studio.kill import kill_rounds
 from benchmarks.studio.load import run
+from benchmarks.studio.postgres import cluster
 from benchmarks.studio.server import Server, fill, start, tokens_for
 from benchmarks.studio.wire import Wire
 from benchmarks.trl.machine import load_average, processor_name
@@ -78,24 +81,39 @@ def page_weight(server: Server, token: str) -> int:
     return total
 
 
+@contextmanager
+def places(asked: str) -> Iterator[tuple[str, str]]:
+    """Two databases, one for the speed and one for the kills; empty for files of SQLite."""
+    if asked == "local":
+        with cluster(durable=True) as server:
+            yield server.new("speed"), server.new("kills")
+    elif asked:
+        speed, _, kills = asked.partition(",")
+        yield speed, kills
+    else:
+        yield "", ""
+
+
 def main() -> None:
     """Measure, print, write."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--json", type=Path, help="where the figures are written too")
     parser.add_argument("--seconds", type=float, default=SECONDS, help="of load, with one client and with sixteen")
     parser.add_argument("--rounds", type=int, default=ROUNDS, help="of kill -9")
-    parser.add_argument("--postgresql", default="", help="URL of an empty database, instead of SQLite")
+    parser.add_argument(
+        "--postgresql",
+        default="",
+        help="instead of SQLite: `local` for a server of its own, or URLs of two empty "
+        "databases with a comma between them",
+    )
     given = parser.parse_args()
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        place = given.postgresql or str(folder / "feedback.db")
-        found = measure(place, folder, given.seconds)
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        place = given.postgresql or str(folder / "feedback.db")
-        killed = kill_rounds(place, folder, given.rounds, CLIENTS, seed=0) if not given.postgresql else None
-    if killed is not None:
-        found |= {"lost_after_kill": killed["lost"], "kills": killed}
+    with places(given.postgresql) as (first, second):
+        with tempfile.TemporaryDirectory() as name:
+            found = measure(first or str(Path(name) / "feedback.db"), Path(name), given.seconds)
+        with tempfile.TemporaryDirectory() as name:
+            place = second or str(Path(name) / "feedback.db")
+            killed = kill_rounds(place, Path(name), given.rounds, CLIENTS, seed=0)
+    found |= {"lost_after_kill": killed["lost"], "kills": killed}
     found["machine"] = {"processor": processor_name(), "cores": os.cpu_count(), "load": load_average()}
     found["python"], found["database"] = platform.python_version(), "postgresql" if given.postgresql else "sqlite"
     print(json.dumps(found, indent=1))

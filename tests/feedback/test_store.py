@@ -14,6 +14,7 @@ from sqlalchemy.exc import IntegrityError
 
 from harken.feedback.database import StoreError
 from harken.feedback.kinds.edit import revision
+from harken.feedback.schema import metadata
 from harken.feedback.store import FeedbackStore
 from harken.types import Answer, Comparison, Completion, Edit, Message, Prompt, Rating, Text
 
@@ -246,6 +247,9 @@ def test_a_store_of_the_first_schema_is_brought_up_with_its_answers(tmp_path):
         opened.add(comparison("1"))
     with closing(sqlite3.connect(path)) as connection, connection:
         connection.execute("ALTER TABLE answers DROP COLUMN people")
+        for table in reversed(metadata.sorted_tables):
+            if table.name not in TABLES:
+                connection.execute(f"DROP TABLE {table.name}")
         connection.execute("UPDATE alembic_version SET version_num = '0001'")
     with FeedbackStore(path) as opened:
         assert opened.answers() == [comparison("1")]

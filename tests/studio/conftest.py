@@ -1,10 +1,12 @@
 """A studio with a few prompts, media in them, and people with every role."""
 
+import secrets
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
+from benchmarks.studio.postgres import Cluster, cluster, folder_of_programs
 from starlette.testclient import TestClient
 
 from harken.data.media.audio import encode_wav
@@ -52,9 +54,28 @@ class People:
         return TestClient(self.app, base_url=BASE, headers={"x-harken": "1"})
 
 
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[Cluster]:
+    """A server for all tests that want one."""
+    why = "psycopg or libpq is not installed: pip install 'harken[postgresql]', apt-get install libpq5"
+    pytest.importorskip("psycopg", reason=why, exc_type=ImportError)
+    if folder_of_programs() is None:
+        pytest.skip("PostgreSQL is not installed: apt-get install postgresql")
+    with cluster() as found:
+        yield found
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.slow)])
+def database(request: pytest.FixtureRequest) -> str:
+    """What a studio is opened on: an SQLite file in its folder (empty), or a new database of a real server."""
+    if request.param == "sqlite":
+        return ""
+    return str(request.getfixturevalue("postgresql").new(f"base_{secrets.token_hex(6)}"))
+
+
 @pytest.fixture
-def studio(tmp_path: Path) -> Iterator[Studio]:
-    opened = open_studio(StudioConfig(tmp_path / "studio"))
+def studio(tmp_path: Path, database: str) -> Iterator[Studio]:
+    opened = open_studio(StudioConfig(tmp_path / "studio", database))
     fill(opened)
     yield opened
     opened.close()
@@ -63,3 +84,9 @@ def studio(tmp_path: Path) -> Iterator[Studio]:
 @pytest.fixture
 def people(studio: Studio) -> People:
     return People(studio)
+
+
+@pytest.fixture
+def filling():
+    """Fills another studio as `studio` is."""
+    return fill

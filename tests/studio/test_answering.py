@@ -181,6 +181,7 @@ def test_after_a_start_everything_is_as_it_was(people, tmp_path):
     items = take(ann, slug, 5)
     say(ann, items[0]["key"], {"choice": "tie"})
     say(ann, items[1]["key"], {}, remarks={"skip": ""})
+    people.studio.close()
     again = open_studio(people.studio.config)
     before = {key: (t.item, t.ended, t.repeat, t.tab, t.amended) for key, t in people.studio.desk.turns.items()}
     assert {key: (t.item, t.ended, t.repeat, t.tab, t.amended) for key, t in again.desk.turns.items()} == before

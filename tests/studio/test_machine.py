@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import hmac
+import ipaddress
 import json
 import socket
 import threading
@@ -20,7 +21,7 @@ from harken.data.media.image import encode_png
 from harken.feedback.client import StudioClient, StudioError
 from harken.studio import webhooks
 from harken.studio.app import make_app
-from harken.studio.outward import Unreachable, check
+from harken.studio.outward import Unreachable, check, is_public
 from harken.studio.state import Studio, open_studio
 from harken.types import Completion, Image, Message, Prompt, Text
 
@@ -135,11 +136,31 @@ def test_a_webhook_is_signed_and_tried_again_until_it_is_heard(served, monkeypat
         "gopher://127.0.0.1/",
         "http:///x",
         "http://127.0.0.1:99999/",
+        "http://[::1",
+        "http://0x7f.1/",
+        "http://[::127.0.0.1]/",
+        "http://[64:ff9b::7f00:1]/",
+        "http://[64:ff9b:1::7f00:1]/",
+        "http://[2002:7f00:1::]/",
+        "http://[2001:0:7f00:1::]/",
+        "http://[::ffff:0:127.0.0.1]/",
+        "http://[fe80::1]/",
+        "http://[fc00::1]/",
+        "http://[ff02::1]/",
+        "http://224.0.0.1/",
+        "http://100.64.0.1/",
+        "http://192.0.0.8/",
+        "http://255.255.255.255/",
     ],
 )
 def test_addresses_of_this_machine_and_of_its_network_are_not_reached(url):
     with pytest.raises(Unreachable):
         check(url, private=False)
+
+
+@pytest.mark.parametrize("number", ["1.1.1.1", "2606:4700:4700::1111", "2002:101:101::"])
+def test_public_addresses_are(number):
+    assert is_public(ipaddress.ip_address(number))
 
 
 def test_the_address_that_was_checked_is_the_one_that_is_reached(monkeypatch):

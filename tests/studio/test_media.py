@@ -3,6 +3,7 @@
 import io
 import struct
 import zlib
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -10,9 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image as Pillow
 
-from harken.data.media.audio import encode_wav
+from harken.data.media.audio import encode_wav, peaks
 from harken.data.media.image import encode_png
-from harken.studio.media import part, peaks_of
+from harken.studio import taking
+from harken.studio.media import part
 
 PNG = encode_png(np.zeros((3, 4, 3), np.uint8))
 WAV = encode_wav(np.concatenate([np.zeros(800), np.full(800, 0.5)]).astype(np.float32), 16_000)
@@ -111,6 +113,21 @@ def test_a_browser_gets_the_part_that_it_asks_for(people):
     assert ann.get(url, headers={"if-none-match": ann.get(url).headers["etag"]}).status_code == 304
 
 
-def test_peaks_of_a_short_sound_and_of_a_loud_one():
-    assert peaks_of(encode_wav(np.array([1.0, -1.0], np.float32), 8000)) == [1.0, 1.0]
-    assert max(peaks_of(encode_wav(np.sin(np.arange(9999)).astype(np.float32), 8000))) <= 1.0
+@given(st.integers(1, 200_000), st.integers(1, 300), st.integers(0, 2**32 - 1))
+def test_peaks_read_in_blocks_are_those_of_the_whole(size, count, seed):
+    said = np.random.default_rng(seed).integers(-(2**15), 2**15, size) / 2**15
+    edges = np.linspace(0, size, min(count, size) + 1).astype(int)
+    plain = [round(float(np.abs(said[a:b]).max()), 3) for a, b in pairwise(edges)]
+    assert peaks(encode_wav(said.astype(np.float32), 8000), count) == plain
+
+
+@pytest.mark.slow
+def test_a_large_picture_is_decoded_apart_and_what_takes_too_much_is_refused(people, monkeypatch):
+    ann = people.client("ann")
+    large = encode_png(np.zeros((2000, 1000, 3), np.uint8))
+    told = ann.post("/api/v1/media?kind=image", content=large)
+    assert (told.status_code, told.json()["width"]) == (201, 1000)
+    assert ann.post("/api/v1/media?kind=image", content=large[:-500]).status_code == 422
+    monkeypatch.setattr(taking, "SECONDS", 0.01)
+    told = ann.post("/api/v1/media?kind=image", content=large)
+    assert (told.status_code, "took more than" in told.json()["error"]) == (422, True)

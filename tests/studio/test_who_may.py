@@ -3,9 +3,14 @@
 import re
 
 import pytest
+from sqlalchemy import select
 from starlette.testclient import TestClient
 
+from harken.feedback.schema import install, passes, users
 from harken.studio.accounts import SCOPES
+from harken.studio.app import make_app
+from harken.studio.config import StudioConfig
+from harken.studio.state import open_studio
 from harken.studio.throttle import Throttle
 
 OPEN = {("post", "/api/v1/session")}
@@ -99,6 +104,14 @@ def test_pages_for_owners_are_shut_to_others_and_all_pages_send_strangers_to_the
     [
         ({"host": "evil.example"}, 421),
         ({"host": "127.0.0.1:9999"}, 421),
+        ({"host": ""}, 421),
+        ({"host": "user@127.0.0.1:8400"}, 421),
+        ({"host": "127.0.0.1:8400:1"}, 421),
+        ({"host": "[::1]:8400", "origin": "http://[::1]:8400"}, 200),
+        ({"host": "[::1]:8400", "origin": "http://127.0.0.1:8400"}, 403),
+        ({"authorization": "Basic b2xnYTp4", "origin": "http://evil.example"}, 403),
+        ({"authorization": "Basic b2xnYTp4"}, 401),
+        ({"authorization": "Bearer wrong", "origin": "http://evil.example"}, 401),
         ({"host": "127.0.0.1.evil.example:8400"}, 421),
         ({"origin": "http://evil.example"}, 403),
         ({"origin": "null"}, 403),
@@ -118,6 +131,38 @@ def test_other_names_and_other_sites_change_nothing_also_on_this_machine(people,
 
 def cookie(client: TestClient) -> str:
     return "; ".join(f"{c.name}={c.value}" for c in client.cookies.jar)
+
+
+@pytest.mark.parametrize(
+    ("config", "host", "allowed"),
+    [
+        ({"host": "::"}, "[::1]:8400", True),
+        ({"host": "[::]"}, "localhost:8400", True),
+        ({"host": "[fd00::1]"}, "[fd00::1]:8400", True),
+        ({"host": "fd00::1"}, "[FD00::1]:8400", True),
+        ({"host": "192.168.1.5"}, "192.168.1.5:8400", True),
+        ({"host": "192.168.1.5"}, "localhost:8400", False),
+        ({"host": "0.0.0.0"}, "192.168.1.5:8400", False),
+        ({"names": ("Studio.example.org",), "secure": True}, "studio.example.org", True),
+        ({"names": ("studio.example.org",), "secure": True}, "studio.example.org:443", True),
+        ({"names": ("studio.example.org",)}, "studio.example.org:443", False),
+        ({"names": ("studio.example.org",), "secure": True}, "studio.example.org.evil.example", False),
+    ],
+)
+def test_names_that_a_studio_goes_by(tmp_path, config, host, allowed):
+    assert StudioConfig(tmp_path, **config).allows(host) is allowed
+
+
+def test_behind_https_the_cookie_is_for_this_host_alone(tmp_path):
+    studio = open_studio(StudioConfig(tmp_path, names=("studio.example.org",), secure=True))
+    invite = studio.accounts.issue(studio.accounts.add("ann", "annotator"), "invite", "test")
+    client = TestClient(make_app(studio), base_url="https://studio.example.org", headers={"x-harken": "1"})
+    words = client.post("/api/v1/session", json={"invite": invite}).headers["set-cookie"]
+    assert words.startswith("__Host-harken=")
+    assert {"Secure", "HttpOnly", "Path=/"} <= set(words.split("; "))
+    assert "Domain" not in words
+    assert client.get("/api/v1/me").json()["name"] == "ann"
+    studio.close()
 
 
 def test_a_form_of_another_site_has_no_mark_and_a_token_needs_none(people):
@@ -145,9 +190,9 @@ def test_passes_are_kept_as_digests_and_end(people):
     accounts = people.studio.accounts
     user = accounts.add("ann", "annotator", "correct horse battery")
     shown = accounts.issue(user, "session", "browser")
-    stored = (people.studio.config.folder / "feedback.db").read_bytes()
-    wal = people.studio.config.folder / "feedback.db-wal"
-    stored += wal.read_bytes() if wal.exists() else b""
+    with people.studio.store.reading() as connection:
+        rows = [connection.execute(select(table)).all() for table in (passes, users, install)]
+    stored = repr(rows).encode() + b"".join(p.read_bytes() for p in people.studio.config.folder.glob("feedback.db*"))
     for secret in (shown, "correct horse battery"):
         assert secret.encode() not in stored
     assert accounts.visitor(shown).user.name == "ann"
@@ -201,6 +246,13 @@ def test_a_throttle_gives_back_with_time():
     now[0] = 10.0
     assert throttle.wait("a") == 0.0
     assert throttle.wait("a") == pytest.approx(10.0)
+
+
+def test_many_names_take_no_more_room():
+    throttle = Throttle(2, 1e9)
+    for n in range(25_000):
+        throttle.wait(f"from {n}")
+    assert len(throttle._used) <= 10_000
 
 
 def test_every_response_tells_the_browser_to_be_careful(people):

@@ -9,6 +9,7 @@ from rich.console import Console
 
 from harken.data.blobs import Blobs
 from harken.feedback.backup import backup as copy_store
+from harken.feedback.desk.owning import own_desk
 from harken.feedback.exchange.door import FORMATS, export_file, find_place, import_file, there
 from harken.feedback.store import FeedbackStore
 
@@ -68,12 +69,17 @@ def import_(
 def forget(name: str = NAME, store: str = FROM) -> None:
     """Remove who somebody was, at their request: their name becomes a random one everywhere in the store.
 
-    What was exported or backed up before is not reached.
+    Their comments, their account and its sessions go. What was exported or backed up before is not reached. A studio
+    on this store has to be stopped first, since it remembers names.
 
     harken feedback forget ada --store runs/team
     """
     with _words(), FeedbackStore(there(find_place(store, Path())).store) as opened:
-        done = opened.forget(name)
+        owned = own_desk(opened.engine)
+        try:
+            done = opened.forget(name)
+        finally:
+            owned.close()
     rows = ", ".join(f"{table} {count}" for table, count in done.rows.items())
     _say(f"forgotten: now {done.pseudonym}; rows changed: {rows}")
     _say("exports and backups made before are not reached: delete them, or make them again")

@@ -1,18 +1,22 @@
 """`harken studio`: the page where people answer. Loads no torch."""
 
 import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NoReturn
 
 import typer
 import uvicorn
 from rich.console import Console
+from sqlalchemy.exc import DBAPIError
 
 from harken.feedback.database import StoreError
-from harken.studio.accounts import Role
+from harken.studio.accounts import SETTLED, Accounts, Role, User
 from harken.studio.app import make_app
 from harken.studio.config import LOOPBACK, StudioConfig
-from harken.studio.state import Studio, open_studio
+from harken.studio.serving import server_config
+from harken.studio.state import Studio, open_accounts, open_studio
 
 app = typer.Typer(add_completion=False, no_args_is_help=False, invoke_without_command=True)
 user = typer.Typer(add_completion=False, no_args_is_help=True, help="Who may enter.")
@@ -29,6 +33,7 @@ ENDPOINTS = typer.Option(
     None, "--model", help="Address of an OpenAI-compatible server for the chat page.", show_default=False
 )
 ROLE = typer.Option("annotator", "--role", help="annotator, reviewer or owner.")
+NEW_ROLE = typer.Argument(..., help="annotator, reviewer or owner.")
 
 
 @app.callback(help="The page where people answer, and see what their answers do.")
@@ -60,8 +65,7 @@ def studio(
         )
         opened = _open(config)
         _greet(opened)
-        told = uvicorn.Config(make_app(opened), log_level="warning", server_header=False, date_header=False)
-        uvicorn.Server(told).run(sockets=[listening])
+        uvicorn.Server(server_config(make_app(opened), config.secure)).run(sockets=[listening])
 
 
 def _fail(why: str) -> NoReturn:
@@ -90,30 +94,62 @@ def _greet(opened: Studio) -> None:
         errors.print("others on the network can read what is sent: put it behind https, and say --https")
 
 
-@user.command("add", help="Add somebody; prints a link by which they enter once.")
-def add(
-    name: str,
-    role: Role = ROLE,
-    folder: Path = FOLDER,
-    database: str = DATABASE,
-) -> None:
-    """A new user and their invitation."""
-    opened = _open(StudioConfig(folder, database))
+@contextmanager
+def _accounts(folder: Path, database: str) -> Iterator[Accounts]:
+    """The accounts, beside a studio that is at work too; what is wrong becomes words."""
     try:
-        made = opened.accounts.add(name, role)
-        console.print(
-            f"{made.name} ({made.role}) enters once by: /enter#{opened.accounts.issue(made, 'invite', 'cli')}"
-        )
-    except StoreError as error:
+        folder.mkdir(parents=True, exist_ok=True)
+        with open_accounts(StudioConfig(folder, database)) as accounts:
+            yield accounts
+    except (StoreError, DBAPIError, OSError) as error:
         _fail(str(error))
-    finally:
-        opened.close()
+
+
+def _print(text: str) -> None:
+    console.print(text, soft_wrap=True, markup=False)
+
+
+def _invite(accounts: Accounts, made: User) -> None:
+    _print(f"{made.name} ({made.role}) enters once, at the studio's address, by: /enter#{_link(accounts, made)}")
+
+
+def _link(accounts: Accounts, made: User) -> str:
+    return accounts.issue(made, "invite", "command line")
+
+
+@user.command("add", help="Add somebody; prints a link by which they enter once.")
+def add(name: str, role: Role = ROLE, folder: Path = FOLDER, database: str = DATABASE) -> None:
+    """A new user and their invitation."""
+    with _accounts(folder, database) as accounts:
+        _invite(accounts, accounts.add(name, role))
+
+
+@user.command("invite", help="A new link for somebody who is there; it works once.")
+def invite(name: str, folder: Path = FOLDER, database: str = DATABASE) -> None:
+    """Another invitation."""
+    with _accounts(folder, database) as accounts:
+        _invite(accounts, accounts.named(name))
+
+
+@user.command("role", help="Another role: annotator, reviewer or owner.")
+def change_role(name: str, role: Role = NEW_ROLE, folder: Path = FOLDER, database: str = DATABASE) -> None:
+    """Another role."""
+    with _accounts(folder, database) as accounts:
+        changed = accounts.change(name, role=role)
+        _print(f"{changed.name} is {changed.role}")
+
+
+@user.command("remove", help="End an account and all its sessions; what they said stays (see harken feedback forget).")
+def remove(name: str, folder: Path = FOLDER, database: str = DATABASE) -> None:
+    """End an account."""
+    with _accounts(folder, database) as accounts:
+        accounts.remove(name)
+        _print(f"{name} is out; a studio that is at work knows it within {SETTLED:g} seconds")
 
 
 @user.command("list", help="Who may enter.")
 def listed(folder: Path = FOLDER, database: str = DATABASE) -> None:
     """Names and roles."""
-    opened = _open(StudioConfig(folder, database))
-    for one in opened.accounts.all():
-        console.print(f"{one.name}  {one.role}")
-    opened.close()
+    with _accounts(folder, database) as accounts:
+        for one in accounts.all():
+            _print(f"{one.name}  {one.role}")

@@ -151,6 +151,26 @@ class Blobs:
             raise MediaError(f"{path} was altered on the disk; delete it and load the prompts that name it again")
         return data
 
+    def size(self, sha256: str) -> int | None:
+        """Bytes of a medium; None if it is not there."""
+        try:
+            return self.path(sha256).stat().st_size
+        except OSError:
+            return None
+
+    def read_part(self, sha256: str, first: int, last: int) -> bytes:
+        """Some bytes of a medium, both ends included, not checked against its name; who wants to know reads it whole.
+
+        Raises:
+            MediaError: if it is not there.
+        """
+        try:
+            with self.path(sha256).open("rb") as file:
+                file.seek(first)
+                return file.read(last - first + 1)
+        except OSError as error:
+            raise MediaError(f"no medium {sha256} in {self.folder} ({error.strerror})") from error
+
     def path(self, sha256: str) -> Path:
         """Where a medium lies, or would lie.
 

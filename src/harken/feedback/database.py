@@ -15,6 +15,8 @@ from sqlalchemy.exc import ArgumentError, DatabaseError
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 BUSY_MS = 30_000
+CONNECT_S = 5
+"""Seconds until a PostgreSQL server that does not answer counts as away."""
 SETTINGS = (
     f"busy_timeout={BUSY_MS}",
     "synchronous=FULL",
@@ -57,12 +59,7 @@ def open_database(url: URL) -> Engine:
     """
     if url.get_backend_name() == "sqlite" and url.database:
         Path(url.database).parent.mkdir(parents=True, exist_ok=True)
-    try:
-        engine = create_engine(url)
-    except (ImportError, ArgumentError) as error:
-        raise StoreError(f"{url} needs a database driver that is not installed: {error}") from error
-    if engine.dialect.name == "sqlite":
-        _set_up_sqlite(engine)
+    engine = connect(url)
     try:
         _migrate(engine, url)
     except DatabaseError as error:
@@ -71,6 +68,27 @@ def open_database(url: URL) -> Engine:
     except StoreError:
         engine.dispose()
         raise
+    return engine
+
+
+def connect(url: URL, **pool: int) -> Engine:
+    """An engine on a database, whatever its schema.
+
+    Args:
+        url: where.
+        pool: how many connections, as SQLAlchemy names it.
+
+    Raises:
+        StoreError: if there is no driver for it.
+    """
+    # A server that restarted has closed what the pool holds, and one that went away must not be waited for long.
+    remote = {"pool_pre_ping": True, "connect_args": {"connect_timeout": CONNECT_S}}
+    try:
+        engine = create_engine(url, **(remote if url.get_backend_name() == "postgresql" else {}), **pool)
+    except (ImportError, ArgumentError) as error:
+        raise StoreError(f"{url} needs a database driver that is not installed: {error}") from error
+    if engine.dialect.name == "sqlite":
+        _set_up_sqlite(engine)
     return engine
 
 

@@ -75,12 +75,13 @@ def forget(engine: Engine, name: str, further: Sequence[Further] = ()) -> Forgot
             connection.connection.cursor().execute("PRAGMA secure_delete=ON")
         with connection.begin():
             kind = connection.scalar(select(annotators.c.kind).where(annotators.c.id == name))
-            if kind is None:
-                raise StoreError(f"there is no annotator {name!r} in this store; names are exact, in case too")
             with _triggers_lifted(connection, [*TABLES, *(one.table for one in further)]):
-                rows = _replace(connection, name, pseudonym, kind)
+                # Somebody may have an account, or have been given something, and never have answered.
+                rows = {} if kind is None else _replace(connection, name, pseudonym, kind)
                 rows |= {one.table: one.forget(connection, name, pseudonym) for one in further}
-    return Forgotten(pseudonym, rows, _clean(engine))
+            if not any(rows.values()):
+                raise StoreError(f"there is no annotator {name!r} in this store; names are exact, in case too")
+    return Forgotten(pseudonym, rows, _clean(engine, [*TABLES, *(one.table for one in further)]))
 
 
 def _replace(connection: Connection, name: str, pseudonym: str, kind: str) -> dict[str, int]:
@@ -160,11 +161,11 @@ def _triggers_lifted(connection: Connection, tables: Sequence[str]) -> Iterator[
         connection.exec_driver_sql(f'ALTER TABLE "{table}" ENABLE TRIGGER USER')
 
 
-def _clean(engine: Engine) -> bool:
+def _clean(engine: Engine, tables: Sequence[str]) -> bool:
     """Rewrite the files without what is no longer in the rows; whether nobody kept old pages from going."""
     if engine.dialect.name != "sqlite":
         with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-            for table in TABLES:
+            for table in tables:
                 connection.exec_driver_sql(f'VACUUM FULL "{table}"')
         return True
     # Past SQLAlchemy, which would begin a transaction.

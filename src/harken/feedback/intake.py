@@ -2,7 +2,8 @@
 
 import json
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, MutableMapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import islice
 from typing import Any
@@ -19,24 +20,44 @@ AT_ONCE = 5_000
 """Names in one query; SQLite takes 32,766."""
 
 
+@dataclass
+class Known:
+    """What a process remembers of rows that never change, so that it need not ask for them again.
+
+    Attributes:
+        completions: by id.
+        kinds: of annotators, by name. Whoever keeps this owns the store's desk: nobody is forgotten meanwhile.
+    """
+
+    completions: MutableMapping[str, Completion] = field(default_factory=dict)
+    kinds: MutableMapping[str, str] = field(default_factory=dict)
+
+
 class Intake:
     """What the store holds that the given answers touch, and what they add to it.
 
     Args:
         connection: in a transaction that writes.
         given: the answers.
+        known: what need not be asked for.
     """
 
-    def __init__(self, connection: Connection, given: Sequence[Answer]):
+    def __init__(self, connection: Connection, given: Sequence[Answer], known: Known | None = None):
+        known = known or Known()
         self._connection = connection
         amended = {answer.amends for answer in given if answer.amends is not None}
         self._held = _held(connection, {answer.key for answer in given} | amended)
         self._replaced = _replaced(connection, amended)
-        self._kinds = _kinds(connection, {answer.annotator for answer in given})
+        who = {answer.annotator for answer in given}
+        self._kinds = {name: known.kinds[name] for name in who if name in known.kinds}
+        self._kinds |= _kinds(connection, who - self._kinds.keys())
         fresh = [answer for answer in given if answer.key not in self._held]
         self._revisions = {id(a): revision(a.feedback, a.annotator) for a in fresh if isinstance(a.feedback, Edit)}
         named = {name for answer in fresh for name in named_completions(answer.feedback)}
-        self._completions = _named(connection, named | {better.id for better in self._revisions.values()})
+        named |= {better.id for better in self._revisions.values()}
+        # Another thread may let go of some at any moment.
+        self._completions = {n: one for n in named if (one := known.completions.get(n)) is not None}
+        self._completions |= _named(connection, named - self._completions.keys())
         self._new: tuple[list[Any], list[Any], list[Any]] = ([], [], [])
 
     def take(self, answer: Answer) -> Answer:

@@ -10,6 +10,7 @@ from sqlalchemy import Connection, Engine, func, insert, select
 from sqlalchemy.exc import IntegrityError
 
 from harken.feedback.database import StoreError, database_url, open_database
+from harken.feedback.desk.forgetting import STUDIO
 from harken.feedback.forget import Forgotten, Further, forget
 from harken.feedback.intake import (
     Intake,
@@ -198,12 +199,12 @@ class FeedbackStore:
             yield from stream(connection, at_once)
 
     def forget(self, name: str, further: Sequence[Further] = ()) -> Forgotten:
-        """Replace an annotator's name by a pseudonym everywhere; see `harken.feedback.forget`.
+        """Replace a name by a pseudonym everywhere, and end the account; see `harken.feedback.forget`.
 
         Raises:
             StoreError: if there is no such annotator.
         """
-        return forget(self._engine, name, further)
+        return forget(self._engine, name, (*STUDIO, *further))
 
     def export_jsonl(self, path: Path) -> None:
         """Write all answers, amended ones too, one a line; the file is whole or it is not there."""

@@ -30,8 +30,8 @@ LONGEST = 64
 """Letters of a name."""
 COST = {"n": 1 << 14, "r": 8, "p": 1}
 """Of scrypt: 16 MiB and some 50 ms."""
-SETTLED = 60.0
-"""Seconds after which a pass that was looked up is looked up again."""
+SETTLED = 2.0
+"""Seconds after which a pass that was looked up is looked up again: so long another process's change is not seen."""
 
 
 @dataclass(frozen=True)
@@ -133,6 +133,8 @@ class Accounts:
         """
         values: dict[str, Any] = {}
         if role is not None:
+            if role not in get_args(Role):
+                raise StoreError(f"there is no role {role!r}; there are {', '.join(get_args(Role))}")
             if role != "owner":
                 self._keep_an_owner(name)
             values["role"] = role
@@ -258,8 +260,9 @@ def check_name(name: str) -> None:
     Raises:
         StoreError: saying why.
     """
-    if not name.strip() or name != name.strip() or len(name) > LONGEST or not name.isprintable() or ":" in name:
-        raise StoreError(f"{name!r} is no name: 1 to {LONGEST} letters, no colon, no space around them")
+    plain = name.isprintable() and name == name.strip() and not set(name) & set(":/\\")
+    if not plain or not 1 <= len(name) <= LONGEST or name in (".", ".."):
+        raise StoreError(f"{name!r} is no name: 1 to {LONGEST} letters, no colon, no slash, no space around them")
 
 
 def digest_of(shown: str) -> str:

@@ -3,14 +3,14 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from fastapi import FastAPI, Request
-from fastapi.responses import JSONResponse
-from starlette.exceptions import HTTPException
+from anyio import CapacityLimiter
+from fastapi import FastAPI
 
 from harken.studio import static_files
 from harken.studio.api import answering, answers, media, people, projects, session
 from harken.studio.api import webhooks as webhooks_api
 from harken.studio.drawing import Drawings
+from harken.studio.failing import RESPONSES, explain
 from harken.studio.guard import Guard
 from harken.studio.pages import answering as answering_pages
 from harken.studio.pages import board
@@ -30,6 +30,9 @@ ROUTERS = (
 PAGES = (answering_pages.router, board.router, static_files.router)
 TRIES, EVERY = 10, 6.0
 """Tries at entering that may come at once, and seconds until one more is allowed."""
+
+PASSWORDS = 2
+"""Passwords that are hashed at once; each takes 16 MiB."""
 
 
 def make_app(studio: Studio) -> FastAPI:
@@ -55,13 +58,11 @@ def make_app(studio: Studio) -> FastAPI:
     app.state.studio = studio
     app.state.drawings = Drawings()
     app.state.throttle = Throttle(TRIES, EVERY)
-    for router in (*ROUTERS, *PAGES):
+    app.state.passwords = CapacityLimiter(PASSWORDS)
+    for router in ROUTERS:
+        app.include_router(router, responses=RESPONSES)
+    for router in PAGES:
         app.include_router(router)
-    app.add_exception_handler(HTTPException, _say)
+    explain(app)
     app.add_middleware(Guard, config=studio.config)
     return app
-
-
-async def _say(request: Request, error: Exception) -> JSONResponse:
-    assert isinstance(error, HTTPException)
-    return JSONResponse({"error": error.detail}, error.status_code, headers=error.headers)

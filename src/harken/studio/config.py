@@ -1,8 +1,10 @@
 """Where a studio keeps things, and whom it listens to."""
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
+HOST = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^\s:/@\[\]]+)(?::([0-9]{1,5}))?")
 LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
 
 
@@ -42,8 +44,13 @@ class StudioConfig:
 
     def allows(self, host: str) -> bool:
         """Whether a request may name this host (with or without a port)."""
-        name, _, port = host.rpartition(":") if not host.endswith("]") and ":" in host else (host, "", "")
+        found = HOST.fullmatch(host)
+        if found is None:
+            return False
+        name, port = found[1].lower(), found[2]
         if self.port and port and port != str(self.port) and not self.secure:
             return False
-        own = LOOPBACK if self.host in ("127.0.0.1", "::1", "localhost", "0.0.0.0", "::") else (self.host,)
-        return name.lower() in {*own, *(n.lower() for n in self.names)}
+        plain = self.host.strip("[]").lower()
+        shown = f"[{plain}]" if ":" in plain else plain
+        own = LOOPBACK if plain in ("127.0.0.1", "::1", "localhost", "0.0.0.0", "::") else (shown,)
+        return name in {*own, *(n.lower() for n in self.names)}

@@ -1,5 +1,6 @@
 """What every request passes: the host's name, the origin, the size of its body; and what every response says."""
 
+import asyncio
 import json
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
@@ -40,7 +41,12 @@ SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 MOST = 1 << 20
 """Bytes of a body; more where media are uploaded."""
 MOST_MEDIA = 64 << 20
+SECONDS, SECONDS_MEDIA = 30.0, 300.0
+"""In which a body has to be there."""
 MEDIA = "/api/v1/media"
+ONCE = frozenset({b"host", b"origin", b"authorization", b"content-length", b"content-type"})
+"""Headers of which there is one, so that nobody reads another one than was checked."""
+CLOSE = {"Connection": "close"}
 MARK = b"x-harken"
 """A header that a form of another site cannot send."""
 
@@ -66,20 +72,25 @@ class Guard:
         if why is not None:
             await _refuse(send, *why)
             return
-        most = MOST_MEDIA if scope["path"] == MEDIA else MOST
+        most, seconds = (MOST_MEDIA, SECONDS_MEDIA) if scope["path"] == MEDIA else (MOST, SECONDS)
         if int(headers.get(b"content-length") or 0) > most:
             await _refuse(send, 413, f"the body has more than {most} bytes")
             return
-        await self._app(scope, _bounded(receive, most), _dressed(send))
+        await self._app(scope, _bounded(receive, most, seconds), _dressed(send))
 
     def _refusal(self, scope: Scope, headers: dict[bytes, bytes]) -> tuple[int, str] | None:
+        if sum(name in ONCE for name, _ in scope["headers"]) > len(ONCE & headers.keys()):
+            return 400, "the request says twice who it is for, or from"
         host = headers.get(b"host", b"").decode("latin-1")
         if not self._config.allows(host):
             return 421, f"this studio does not go by the name {host[:100]!r}; start it with --name to allow it"
         length = headers.get(b"content-length", b"0")
-        if not length.isdigit():
+        if not length.isdigit() or len(length) > 18:
             return 400, "content-length is no number"
-        if scope["method"] in SAFE or b"authorization" in headers:
+        if "\0" in scope["path"] or b"%00" in scope["query_string"]:
+            return 400, "the address holds a NUL, which nothing here is named by"
+        # A token is shown by programs alone: no form, and no link with a name and a password in it, can send one.
+        if scope["method"] in SAFE or headers.get(b"authorization", b"")[:7].lower() == b"bearer ":
             return None
         scheme = "https" if self._config.secure else "http"
         origin = headers.get(b"origin", b"").decode("latin-1")
@@ -92,16 +103,24 @@ class Guard:
         return None
 
 
-def _bounded(receive: Receive, most: int) -> Receive:
-    """A body without a length is counted as it comes."""
-    seen = 0
+def _bounded(receive: Receive, most: int, seconds: float) -> Receive:
+    """A body is counted as it comes, and has to be there in time."""
+    seen, whole, until = 0, False, 0.0
 
     async def counted() -> Message:
-        nonlocal seen
-        message = await receive()
+        nonlocal seen, whole, until
+        if whole:
+            return await receive()
+        until = until or asyncio.get_running_loop().time() + seconds
+        try:
+            async with asyncio.timeout_at(until):
+                message = await receive()
+        except TimeoutError as late:
+            raise HTTPException(408, f"the body was not there in {seconds:g} seconds", CLOSE) from late
         seen += len(message.get("body", b""))
         if seen > most:
-            raise HTTPException(413, f"the body has more than {most} bytes")
+            raise HTTPException(413, f"the body has more than {most} bytes", CLOSE)
+        whole = not message.get("more_body", False)
         return message
 
     return counted
@@ -122,6 +141,8 @@ def _dressed(send: Send) -> Send:
 
 async def _refuse(send: Send, status: int, why: str) -> None:
     body = json.dumps({"error": why}).encode()
-    headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode()), *HEADERS]
+    # Whatever else comes on this connection, such as the body, is not read.
+    size = str(len(body)).encode()
+    headers = [(b"content-type", b"application/json"), (b"content-length", size), (b"connection", b"close"), *HEADERS]
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body})

@@ -2,13 +2,13 @@
 
 import re
 from dataclasses import dataclass
-from itertools import pairwise
-
-import numpy as np
+from functools import lru_cache
+from typing import Any
 
 from harken.data.blobs import Blobs
 from harken.data.media import audio, image
 from harken.data.media.limits import MediaError
+from harken.types import Audio, Image
 
 HASH = re.compile(r"[0-9a-f]{64}")
 RANGE = re.compile(r"bytes=(\d*)-(\d*)")
@@ -24,22 +24,53 @@ TYPES = {
     "MP3": "audio/mpeg",
 }
 PEAKS = 200
+KNOWN = 8192
+"""Media of which is remembered what was found out."""
+MOST_PART = 4 << 20
+"""Bytes of one part; who wants more asks again, as players do."""
 
 
 @dataclass(frozen=True)
 class Medium:
-    """Bytes with their type; never a type that a browser would run."""
+    """What is known of a medium; never a type that a browser would run."""
 
-    data: bytes
     type: str
+    size: int
 
 
-def read_medium(blobs: Blobs, sha256: str) -> Medium | None:
-    """A medium by its hash; None if there is none, or the name is no hash."""
-    if not HASH.fullmatch(sha256) or not blobs.path(sha256).is_file():
-        return None
-    data = blobs.read(sha256)
-    return Medium(data, TYPES[_format(data)])
+class Media:
+    """Media as pages ask for them. What was found out of one is kept, since a hash always names the same bytes.
+
+    Args:
+        blobs: where they lie.
+    """
+
+    def __init__(self, blobs: Blobs):
+        self.blobs = blobs
+        self.about = lru_cache(KNOWN)(self._about)
+        self.peaks = lru_cache(KNOWN)(self._peaks)
+        self.part_of = lru_cache(KNOWN)(self._part_of)
+
+    def find(self, sha256: str) -> Medium | None:
+        """A medium by its hash; None if there is none, or the name is no hash."""
+        if not HASH.fullmatch(sha256) or self.blobs.size(sha256) is None:
+            return None
+        return self.about(sha256)
+
+    def _about(self, sha256: str) -> Medium:
+        data = self.blobs.read(sha256)
+        return Medium(TYPES[_format(data)], len(data))
+
+    def _peaks(self, sha256: str) -> list[float]:
+        return audio.peaks(self.blobs.read(sha256), PEAKS)
+
+    def _part_of(self, part: Image | Audio) -> dict[str, Any]:
+        url, data = f"/media/{part.sha256}", self.blobs.read(part.sha256)
+        if isinstance(part, Image):
+            seen = image.header(data)
+            return {"type": "image", "url": url, "width": seen.width, "height": seen.height}
+        heard = audio.header(data)
+        return {"type": "audio", "url": url, "peaks": f"{url}/peaks", "seconds": round(heard.frames / heard.rate, 3)}
 
 
 def _format(data: bytes) -> str:
@@ -65,12 +96,4 @@ def part(size: int, asked: str | None) -> tuple[int, int] | None:
         first, last = int(found[1]), min(int(found[2] or size - 1), size - 1)
     if first > last or first >= size:
         raise ValueError(f"there are bytes 0 to {size - 1}")
-    return first, last
-
-
-def peaks_of(data: bytes, count: int = PEAKS) -> list[float]:
-    """The largest of each of `count` stretches of a sound, full scale 1, to draw it by."""
-    rate = audio.header(data).rate
-    samples = np.abs(audio.decode(data, rate))
-    edges = np.linspace(0, len(samples), min(count, len(samples)) + 1).astype(int)
-    return [round(float(samples[a:b].max()), 3) for a, b in pairwise(edges.tolist())]
+    return first, min(last, first + MOST_PART - 1)

@@ -13,8 +13,9 @@ from urllib.parse import urlsplit
 import httpx2
 
 SECONDS = 15.0
-MOST = 4096
-"""Bytes that are read of an answer."""
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+GIVEN_OUT = ipaddress.IPv6Network("2000::/3")
+RELAYS = ipaddress.IPv4Network("192.0.0.0/24")
 
 
 class Unreachable(OSError):
@@ -44,7 +45,10 @@ def check(url: str, private: bool) -> Place:
     Raises:
         Unreachable: if it is no address, cannot be resolved, or must not be reached.
     """
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError as error:
+        raise Unreachable(f"{url[:200]!r} is no http or https address: {error}") from error
     if parts.scheme not in ("http", "https") or not parts.hostname or parts.username or parts.password:
         raise Unreachable(f"{url[:200]!r} is no http or https address")
     try:
@@ -52,14 +56,28 @@ def check(url: str, private: bool) -> Place:
         found = socket.getaddrinfo(parts.hostname, port, type=socket.SOCK_STREAM)
     except (OSError, ValueError) as error:
         raise Unreachable(f"{parts.hostname} cannot be found: {error}") from error
+    # A scope (fe80::1%eth0) is of this machine's network, and is refused as such.
     numbers = [ipaddress.ip_address(one[4][0]) for one in found]
     for number in numbers:
-        real = getattr(number, "ipv4_mapped", None) or number  # Python's object: only version 6 has it
-        if not private and not real.is_global:
+        if not private and not is_public(number):
             raise Unreachable(f"{parts.hostname} is {number}, which is not a public address")
     chosen = f"[{numbers[0]}]" if numbers[0].version == 6 else str(numbers[0])
     path = parts.path + (f"?{parts.query}" if parts.query else "")
     return Place(f"{parts.scheme}://{chosen}:{port}{path}", parts.netloc)
+
+
+def is_public(number: Address) -> bool:
+    """Whether an address is of the public network, also where it stands for another one.
+
+    Of version 6 only what is given out to networks (2000::/3) counts: all else is this machine's, its network's, or
+    another address in disguise. Of that, 6to4 and Teredo are read as what they lead to.
+    """
+    if isinstance(number, ipaddress.IPv4Address):
+        return number.is_global and not number.is_multicast and number not in RELAYS
+    if number.ipv4_mapped is not None:
+        return is_public(number.ipv4_mapped)
+    inner = number.sixtofour or (number.teredo[1] if number.teredo else None)
+    return number in GIVEN_OUT and number.is_global and (inner is None or is_public(inner))
 
 
 def post(url: str, body: bytes, headers: Mapping[str, str], private: bool) -> int:
@@ -81,9 +99,7 @@ def post(url: str, body: bytes, headers: Mapping[str, str], private: bool) -> in
                 extensions={"sni_hostname": name},
             ) as response,
         ):
-            for read in response.iter_bytes(MOST):
-                if len(read) >= MOST:
-                    break
+            # What it says besides is not read: it could go on for ever.
             return int(response.status_code)
     except httpx2.HTTPError as error:
         raise Unreachable(f"{url[:200]}: {type(error).__name__}: {error}") from error

@@ -4,11 +4,10 @@ from typing import Any
 
 from markdown_it import MarkdownIt
 
-from harken.data.media import audio, image
 from harken.feedback.desk.desk import Turn
 from harken.feedback.desk.settings import ProjectSettings
 from harken.studio.state import Studio
-from harken.types import Audio, Image, Message, Part, Text
+from harken.types import Message, Part, Text
 
 MARKDOWN = MarkdownIt("js-default", {"html": False, "linkify": False}).disable(
     ["image", "link", "autolink", "html_inline"]
@@ -54,17 +53,6 @@ def _message(studio: Studio, message: Message) -> dict[str, Any]:
 
 def part_of(studio: Studio, part: Part) -> dict[str, Any]:
     """A part with what a page must know to reserve its room."""
-    match part:
-        case Text(text):
-            return {"type": "text", "text": text}
-        case Image(sha256):
-            seen = image.header(studio.blobs.read(sha256))
-            return {"type": "image", "url": f"/media/{sha256}", "width": seen.width, "height": seen.height}
-        case Audio(sha256):
-            heard = audio.header(studio.blobs.read(sha256))
-            return {
-                "type": "audio",
-                "url": f"/media/{sha256}",
-                "peaks": f"/media/{sha256}/peaks",
-                "seconds": round(heard.frames / heard.rate, 3),
-            }
+    if isinstance(part, Text):
+        return {"type": "text", "text": part.text}
+    return studio.media.part_of(part)

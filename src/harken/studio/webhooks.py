@@ -7,6 +7,7 @@ import base64
 import hashlib
 import hmac
 import json
+import logging
 import secrets
 import threading
 import time
@@ -15,8 +16,10 @@ from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import Connection, Engine, delete, insert, select, update
+from sqlalchemy.exc import SQLAlchemyError
 
 from harken.feedback.database import StoreError
+from harken.feedback.desk.owning import DeskLostError
 from harken.feedback.group_commit import GroupCommit
 from harken.feedback.schema import deliveries, webhooks
 from harken.studio.outward import Unreachable, check, post
@@ -25,6 +28,9 @@ EVENTS = ("answer.created", "project.created", "run.ended")
 WAITS = (5.0, 300.0, 1800.0, 7200.0, 18_000.0, 36_000.0, 50_400.0)
 """Seconds until the second try, the third ...; after the last the delivery is given up and stays to be seen."""
 BATCH = 20
+AWAY = 5.0
+"""Seconds until a database that was away is tried again."""
+LOG = logging.getLogger("harken.studio")
 
 
 def sign(secret: str, name: str, at: int, body: str) -> str:
@@ -123,7 +129,11 @@ class Webhooks:
 
     def _run(self) -> None:
         while not self._ended:
-            wait = self._tell_due() if self._wanted else 60.0
+            try:
+                wait = self._tell_due() if self._wanted else 60.0
+            except (SQLAlchemyError, DeskLostError) as away:
+                LOG.warning("webhooks wait for the database: %s", type(away).__name__)
+                wait = AWAY
             self._wake.wait(wait)
             self._wake.clear()
 

@@ -9,13 +9,13 @@ from hashlib import sha256
 from typing import Any
 
 from pydantic import TypeAdapter
-from sqlalchemy import Connection, bindparam, insert, select, update
+from sqlalchemy import Connection, bindparam, insert, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from harken.feedback.database import StoreError
 from harken.feedback.desk.desk import Desk, Ended, Item, Turn
 from harken.feedback.desk.settings import ProjectSettings
-from harken.feedback.intake import Intake
+from harken.feedback.intake import Intake, Known
 from harken.feedback.schema import items, projects, remarks, turns
 from harken.types import Answer
 
@@ -182,17 +182,25 @@ def write_turns(connection: Connection, requests: Sequence[Sequence[Turn]]) -> l
         dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
         added = dialect.insert(turns)
         fresh = {name: added.excluded[name] for name in ("tab", "until", "ended")}
-        connection.execute(added.on_conflict_do_update(index_elements=[turns.c.key], set_=fresh), rows)
+        # What was answered or skipped stays so, also where a window asks for items while its answer is on its way.
+        open_still = or_(turns.c.ended.is_(None), turns.c.ended == "returned")
+        added = added.on_conflict_do_update(index_elements=[turns.c.key], set_=fresh, where=open_still)
+        connection.execute(added, rows)
     return [None] * len(requests)
 
 
-def write_said(connection: Connection, requests: Sequence[Said]) -> list[Any]:
+def write_said(connection: Connection, requests: Sequence[Said], known: Known | None = None) -> list[Any]:
     """Keep what was said, each request whole or not at all (`GroupCommit`'s work).
+
+    Args:
+        connection: in a transaction that writes.
+        requests: what was said.
+        known: what need not be asked for.
 
     Returns:
         for each the answers that the store holds under their keys, or the error by which it is refused.
     """
-    intake = Intake(connection, [answer for one in requests for answer in one.answers])
+    intake = Intake(connection, [answer for one in requests for answer in one.answers], known)
     results: list[Any] = []
     kept: list[Said] = []
     for one in requests:

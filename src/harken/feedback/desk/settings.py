@@ -9,6 +9,7 @@ from harken.feedback.strict import OVERALL
 Form = Literal["comparison", "ranking", "rating", "edit"]
 SLUG = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,62}[a-z0-9])?")
 DAY = 86_400.0
+LONGEST_TITLE = 200
 
 
 @dataclass(frozen=True)
@@ -16,7 +17,7 @@ class Criterion:
     """What is graded.
 
     Attributes:
-        name: kept with every answer.
+        name: kept with every answer, and part of its key: letters, digits, spaces, `-`, `_` and the like.
         label: shown to annotators.
         levels: grades, 1 the worst.
     """
@@ -28,6 +29,11 @@ class Criterion:
     def __post_init__(self) -> None:
         if not self.name.strip() or not 2 <= self.levels <= 11:
             raise ValueError(f"a criterion has a name and 2 to 11 levels, not {self}")
+        # Keys of answers are the turn's with `:name` and `~version`, and a column of the store holds 255 letters.
+        if len(self.name) > 64 or set(self.name) & set(":~/") or not self.name.isprintable():
+            raise ValueError(
+                f"a criterion's name has at most 64 letters and no `:`, `~` or `/`, not {self.name[:80]!r}"
+            )
 
 
 @dataclass(frozen=True)
@@ -77,6 +83,8 @@ class ProjectSettings:
     def __post_init__(self) -> None:
         if not self.title.strip() or not self.forms or not self.criteria:
             raise ValueError("a project has a title, at least one form and at least one criterion")
+        if len(self.title) > LONGEST_TITLE:
+            raise ValueError(f"a title has at most {LONGEST_TITLE} letters, not {len(self.title)}")
         if len(set(self.forms)) < len(self.forms) or len({c.name for c in self.criteria}) < len(self.criteria):
             raise ValueError("a project names each form and each criterion once")
         if not 1 <= self.overlap <= 1000 or not 2 <= self.choices <= 9:

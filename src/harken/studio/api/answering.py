@@ -6,17 +6,19 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
+from sqlalchemy.exc import DataError
 
 from harken.feedback.desk.desk import Turn
-from harken.feedback.desk.keeping import Said, write_said, write_turns
+from harken.feedback.desk.keeping import Said, write_turns
 from harken.feedback.intake import answer_record
+from harken.studio.api.bodies import StrictRoute
 from harken.studio.api.deps import Answerer, TheStudio, project_of
 from harken.studio.saying import Reply, keys_of, said_of
 from harken.studio.showing import task_of
 from harken.studio.state import Studio
 from harken.types import Comparison, Edit, Feedback, Ranking, Rating
 
-router = APIRouter(prefix="/api/v1", tags=["answering"])
+router = APIRouter(prefix="/api/v1", tags=["answering"], route_class=StrictRoute)
 REOPENED = 10
 Name = Annotated[str, Field(max_length=128)]
 Words = Annotated[str, Field(max_length=10_000)]
@@ -31,7 +33,7 @@ class Body(BaseModel):
 class Ask(Body):
     """What a window has, and how much it wants."""
 
-    tab: Name = Field(min_length=1)
+    tab: str = Field(min_length=1, max_length=64)
     holding: list[Name] = Field(default_factory=list, max_length=50)
     want: int = Field(5, ge=1, le=50)
 
@@ -60,6 +62,7 @@ async def next_items(slug: str, ask: Ask, studio: TheStudio, visitor: Answerer) 
     given, new = studio.desk.give(project.id, name, ask.tab, set(ask.holding), ask.want, time.monotonic())
     if given:
         await studio.write(write_turns, list(given))
+    studio.warm([studio.desk.items[turn.item] for turn in given])
     tasks = [task_of(studio, turn) for turn in given]
     return {
         "items": tasks,
@@ -95,9 +98,13 @@ async def _keep(studio: Studio, name: str, given: Given) -> dict[str, Any]:
     reply = Reply(given.key, given.said, given.seconds, given.amends, given.remarks)
     try:
         said = said_of(studio, turn, reply)
-        kept = await studio.write(write_said, said)
+        kept = await studio.write(studio.write_said, said)
     except ValueError as refused:
         return {"key": given.key, "status": "refused", "why": str(refused)}
+    except DataError:
+        return {"key": given.key, "status": "refused", "why": "the database cannot keep this: a text is too long"}
+    if said.answers:
+        studio.known.kinds[name] = "human"
     there = any(held is not mine for held, mine in zip(kept, said.answers, strict=True))
     other = any(held != mine for held, mine in zip(kept, said.answers, strict=True))
     turn.amended = max(turn.amended, said.amended)

@@ -16,18 +16,18 @@ from harken.feedback.records import prompt_from_json, prompt_to_json
 from harken.feedback.schema import annotators, answers, completions, prompts
 from harken.feedback.strict import fields
 from harken.studio.api.answering import Body
-from harken.studio.api.deps import Reader, TheStudio, Writer
-from harken.studio.media import read_medium
+from harken.studio.api.bodies import StrictRoute
+from harken.studio.api.deps import After, Reader, TheStudio, Writer
 from harken.studio.state import Studio
 from harken.types import Completion, Prompt, Text
 
-router = APIRouter(prefix="/api/v1", tags=["answers"])
+router = APIRouter(prefix="/api/v1", tags=["answers"], route_class=StrictRoute)
 LINES = "application/x-ndjson"
 AT_ONCE = 500
 
 
 @router.get("/answers", response_class=StreamingResponse)
-def every(studio: TheStudio, visitor: Reader, after: int = 0) -> StreamingResponse:
+def every(studio: TheStudio, visitor: Reader, after: After = 0) -> StreamingResponse:
     """All answers, amended ones too, in the order that they came; `seq` of the last one goes on with `after`."""
 
     def lines() -> Iterator[str]:
@@ -71,7 +71,7 @@ class Given(Body):
 async def add(given: Given, studio: TheStudio, visitor: Writer) -> dict[str, int]:
     """Add prompts with their completions; what is there already must be the same."""
     try:
-        found = [_read(one, studio) for one in given.prompts]
+        found = await run_in_threadpool(lambda: [_read(one, studio) for one in given.prompts])
         await run_in_threadpool(studio.store.add_prompts, [prompt for prompt, _ in found])
         await run_in_threadpool(studio.store.add_completions, [c for _, several in found for c in several])
     except ValueError as refused:
@@ -85,7 +85,7 @@ def _read(given: dict[str, Any], studio: Studio) -> tuple[Prompt, list[Completio
     check(prompt)
     for message in prompt.messages:
         for part in message.parts:
-            if not isinstance(part, Text) and read_medium(studio.blobs, part.sha256) is None:
+            if not isinstance(part, Text) and studio.media.find(part.sha256) is None:
                 raise ValueError(f"prompt {prompt.id!r}: there is no medium {part.sha256!r}; upload it first")
     said = given.get("completions", [])
     if not isinstance(said, list):

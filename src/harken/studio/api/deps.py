@@ -1,15 +1,21 @@
 """Who asks: the session's cookie or a token, and the scope that a route needs."""
 
-from collections.abc import Callable
 from typing import Annotated, Any
 
-from fastapi import Depends, HTTPException, Request
+from fastapi import Depends, HTTPException, Path, Query, Request
 
 from harken.feedback.desk.keeping import Project
 from harken.studio.accounts import Scope, Visitor
+from harken.studio.config import StudioConfig
 from harken.studio.state import Studio
 
-COOKIE = "harken_session"
+
+def cookie_of(config: StudioConfig) -> str:
+    """The session's cookie: its own for each port, since browsers keep one jar for all ports of a host.
+
+    Over https its prefix has browsers keep it to this host, this path, and https (RFC 6265bis, 4.1.3.2).
+    """
+    return "__Host-harken" if config.secure else f"harken_{config.port}"
 
 
 async def studio_of(request: Request) -> Studio:
@@ -28,9 +34,14 @@ TheStudio = Annotated[Studio, Depends(studio_of)]
 
 def visitor_of(request: Request) -> Visitor | None:
     """Who asks, if they say so."""
-    given = request.headers.get("authorization", "")
-    shown = given[7:] if given.lower().startswith("bearer ") else request.cookies.get(COOKIE, "")
-    return _studio(request).accounts.visitor(shown) if shown else None
+    studio = _studio(request)
+    given = request.headers.get("authorization")
+    if given is None:
+        shown = request.cookies.get(cookie_of(studio.config), "")
+    else:
+        # The guard asks no origin of who shows a token, so the cookie does not count beside one.
+        shown = given[7:] if given[:7].lower() == "bearer " else ""
+    return studio.accounts.visitor(shown) if shown else None
 
 
 def needs(scope: Scope) -> Any:
@@ -68,4 +79,7 @@ def project_of(studio: Studio, slug: str) -> Project:
     return studio.projects[slug]
 
 
-Route = Callable[..., Any]
+Number = Annotated[int, Path(ge=0, le=2**31 - 1)]
+"""A row's, in an address; PostgreSQL counts so far."""
+After = Annotated[int, Query(ge=0, le=2**31 - 1)]
+"""After which row a list goes on."""

@@ -1,27 +1,40 @@
 """Media: uploads by content, and what pages show."""
 
 import json
+from collections.abc import Iterator
 from typing import Literal
 
 from fastapi import APIRouter, HTTPException, Request, Response
+from fastapi.responses import StreamingResponse
 from starlette.concurrency import run_in_threadpool
 
 from harken.data.media.limits import MediaError
+from harken.studio.api.bodies import StrictRoute
 from harken.studio.api.deps import Answerer, TheStudio
-from harken.studio.media import part, peaks_of, read_medium
+from harken.studio.media import MOST_PART, part
 from harken.studio.showing import part_of
+from harken.studio.state import Studio
 from harken.types import Audio, Image
 
-router = APIRouter(tags=["media"])
+router = APIRouter(tags=["media"], route_class=StrictRoute)
 FOREVER = "private, max-age=31536000, immutable"
+ANY_BODY = {
+    "requestBody": {"content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}}
+}
 BOX = "default-src 'none'; sandbox"
 """For what somebody uploaded: even if a browser were to run it, nothing would be reached."""
 
 
+CHUNK = 1 << 20
+
+
 @router.get("/media/{sha256}", response_class=Response)
 async def medium(sha256: str, request: Request, studio: TheStudio, visitor: Answerer) -> Response:
-    """A picture or a sound by its hash; parts of it by Range."""
-    found = await run_in_threadpool(read_medium, studio.blobs, sha256)
+    """A picture or a sound by its hash; parts of it by Range.
+
+    Whoever may answer may ask for any hash: nobody guesses the SHA-256 of bytes that they have not got.
+    """
+    found = await run_in_threadpool(studio.media.find, sha256)
     if found is None:
         raise HTTPException(404, "there is no such medium")
     headers = {
@@ -33,34 +46,44 @@ async def medium(sha256: str, request: Request, studio: TheStudio, visitor: Answ
     if request.headers.get("if-none-match") == f'"{sha256}"':
         return Response(status_code=304, headers=headers)
     try:
-        asked = part(len(found.data), request.headers.get("range"))
+        asked = part(found.size, request.headers.get("range"))
     except ValueError as beyond:
-        raise HTTPException(416, str(beyond), {"Content-Range": f"bytes */{len(found.data)}"}) from beyond
+        raise HTTPException(416, str(beyond), {"Content-Range": f"bytes */{found.size}"}) from beyond
+    if asked is None and found.size > MOST_PART:
+        headers["Content-Length"] = str(found.size)
+        return StreamingResponse(_chunks(studio, sha256, found.size), 200, headers, found.type)
+    first, last = asked or (0, found.size - 1)
+    data = await run_in_threadpool(studio.blobs.read_part, sha256, first, last)
     if asked is None:
-        return Response(found.data, media_type=found.type, headers=headers)
-    first, last = asked
-    headers["Content-Range"] = f"bytes {first}-{last}/{len(found.data)}"
-    return Response(found.data[first : last + 1], 206, headers, found.type)
+        return Response(data, 200, headers, found.type)
+    headers["Content-Range"] = f"bytes {first}-{last}/{found.size}"
+    return Response(data, 206, headers, found.type)
+
+
+def _chunks(studio: Studio, sha256: str, size: int) -> Iterator[bytes]:
+    for first in range(0, size, CHUNK):
+        yield studio.blobs.read_part(sha256, first, min(first + CHUNK, size) - 1)
 
 
 @router.get("/media/{sha256}/peaks", response_class=Response)
 async def peaks(sha256: str, studio: TheStudio, visitor: Answerer) -> Response:
     """A sound's peaks, from 0 to 1, to draw it by."""
-    found = await run_in_threadpool(read_medium, studio.blobs, sha256)
+    found = await run_in_threadpool(studio.media.find, sha256)
     if found is None or not found.type.startswith("audio/"):
         raise HTTPException(404, "there is no such sound")
-    drawn = await run_in_threadpool(peaks_of, found.data)
+    drawn = await run_in_threadpool(studio.media.peaks, sha256)
     return Response(json.dumps({"peaks": drawn}), media_type="application/json", headers={"Cache-Control": FOREVER})
 
 
-@router.post("/api/v1/media", status_code=201)
+@router.post("/api/v1/media", status_code=201, openapi_extra=ANY_BODY)
 async def upload(
     kind: Literal["image", "audio"], request: Request, studio: TheStudio, visitor: Answerer
 ) -> dict[str, object]:
     """Keep a picture or a sound: the body is its bytes. What is no such medium, or too big, is refused."""
-    data = await request.body()
-    try:
-        sha256 = await run_in_threadpool(studio.blobs.put, data, kind)
-    except MediaError as refused:
-        raise HTTPException(422, str(refused)) from refused
+    async with studio.taking.turns:
+        data = await request.body()
+        try:
+            sha256 = await studio.taking.take(data, kind)
+        except MediaError as refused:
+            raise HTTPException(422, str(refused)) from refused
     return {"sha256": sha256, **part_of(studio, Image(sha256) if kind == "image" else Audio(sha256))}

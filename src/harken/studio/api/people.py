@@ -1,16 +1,19 @@
 """Users, invitations and tokens; for owners."""
 
+from functools import partial
 from typing import Any, Literal
 
-from fastapi import APIRouter, HTTPException
+from anyio.to_thread import run_sync
+from fastapi import APIRouter, HTTPException, Request
 from pydantic import Field
 
 from harken.feedback.database import StoreError
 from harken.studio.accounts import Role, Scope
 from harken.studio.api.answering import Body, Name
+from harken.studio.api.bodies import StrictRoute
 from harken.studio.api.deps import Admin, TheStudio
 
-router = APIRouter(prefix="/api/v1", tags=["people"])
+router = APIRouter(prefix="/api/v1", tags=["people"], route_class=StrictRoute)
 
 
 class NewUser(Body):
@@ -41,10 +44,11 @@ async def listed(studio: TheStudio, visitor: Admin) -> dict[str, Any]:
 
 
 @router.post("/users", status_code=201)
-async def make(given: NewUser, studio: TheStudio, visitor: Admin) -> dict[str, Any]:
+async def make(given: NewUser, request: Request, studio: TheStudio, visitor: Admin) -> dict[str, Any]:
     """A new user, with an invitation that works once."""
     try:
-        user = studio.accounts.add(given.name, given.role, given.password)
+        adding = partial(studio.accounts.add, given.name, given.role, given.password)
+        user = await run_sync(adding, limiter=request.app.state.passwords)
     except StoreError as refused:
         raise HTTPException(422, str(refused)) from refused
     return {"name": user.name, "role": user.role, "invite": studio.accounts.issue(user, "invite", "invitation")}

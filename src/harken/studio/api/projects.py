@@ -15,11 +15,12 @@ from harken.feedback.desk.settings import ProjectSettings, slug_of
 from harken.feedback.intake import answer_record
 from harken.feedback.schema import items, remarks
 from harken.studio.api.answering import Body
-from harken.studio.api.deps import Answerer, Reader, TheStudio, Writer, project_of
+from harken.studio.api.bodies import StrictRoute
+from harken.studio.api.deps import After, Answerer, Number, Reader, TheStudio, Writer, project_of
 from harken.studio.saying import keys_of
 from harken.studio.state import Studio
 
-router = APIRouter(prefix="/api/v1", tags=["projects"])
+router = APIRouter(prefix="/api/v1", tags=["projects"], route_class=StrictRoute)
 PAGE = 100
 
 
@@ -116,7 +117,7 @@ async def more(slug: str, given: More, studio: TheStudio, visitor: Writer) -> di
 
 
 @router.get("/projects/{slug}/items")
-async def some(slug: str, studio: TheStudio, visitor: Reader, after: int = 0) -> dict[str, Any]:
+async def some(slug: str, studio: TheStudio, visitor: Reader, after: After = 0) -> dict[str, Any]:
     """Items in the order of their making, a hundred at a time; go on with `after`."""
     project = project_of(studio, slug)
     query = select(items).where(items.c.project == project.id, items.c.id > after).order_by(items.c.id).limit(PAGE)
@@ -130,7 +131,7 @@ async def some(slug: str, studio: TheStudio, visitor: Reader, after: int = 0) ->
 
 
 @router.get("/items/{item}")
-async def item(item: int, studio: TheStudio, visitor: Reader) -> dict[str, Any]:
+async def item(item: Number, studio: TheStudio, visitor: Reader) -> dict[str, Any]:
     """An item with all that was said of it, amended answers too."""
     if item not in studio.desk.items:
         raise HTTPException(404, f"there is no item {item}")

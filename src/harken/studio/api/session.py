@@ -1,16 +1,20 @@
 """Entering and leaving, and what somebody wants for themselves."""
 
+from functools import partial
 from typing import Any
 
+from anyio.to_thread import run_sync
 from fastapi import APIRouter, HTTPException, Request, Response
 from pydantic import Field
 
+from harken.feedback.database import StoreError
 from harken.studio.accounts import LASTS, User
 from harken.studio.api.answering import Body, Name
-from harken.studio.api.deps import COOKIE, Answerer, TheStudio
+from harken.studio.api.bodies import StrictRoute
+from harken.studio.api.deps import Answerer, TheStudio, cookie_of
 from harken.studio.state import Studio
 
-router = APIRouter(prefix="/api/v1", tags=["session"])
+router = APIRouter(prefix="/api/v1", tags=["session"], route_class=StrictRoute)
 
 
 class Enter(Body):
@@ -32,35 +36,49 @@ class Wishes(Body):
 @router.post("/session")
 async def enter(given: Enter, request: Request, response: Response, studio: TheStudio) -> dict[str, Any]:
     """Enter; the browser gets a cookie that no script can read."""
-    throttle = request.app.state.throttle
-    client = request.client.host if request.client else ""
-    wait = max(throttle.wait(f"from {client}"), throttle.wait(f"as {given.name}") if given.name else 0.0)
-    if wait:
-        raise HTTPException(429, "too many tries; wait a little", {"Retry-After": str(int(wait) + 1)})
-    user = _known(studio, given)
+    user = studio.accounts.redeem(given.invite) if given.invite else await _by_password(given, request, studio)
     if user is None:
         raise HTTPException(401, "this invitation was used or is over, or the name and password do not belong together")
     shown = studio.accounts.issue(user, "session", "browser")
     lasting = int(LASTS["session"] or 0)
     response.set_cookie(
-        COOKIE, shown, max_age=lasting, httponly=True, samesite="strict", secure=studio.config.secure, path="/"
+        cookie_of(studio.config),
+        shown,
+        max_age=lasting,
+        httponly=True,
+        samesite="strict",
+        secure=studio.config.secure,
+        path="/",
     )
     return _about(user)
 
 
-def _known(studio: Studio, given: Enter) -> User | None:
-    if given.invite:
-        return studio.accounts.redeem(given.invite)
-    if given.name and given.password:
-        return studio.accounts.check_password(given.name, given.password)
-    return None
+async def _by_password(given: Enter, request: Request, studio: Studio) -> User | None:
+    """Tries are counted by address and by name; an invitation is nothing that anybody could try out."""
+    if not given.name or not given.password:
+        return None
+    throttle = request.app.state.throttle
+    names = (f"from {request.client.host if request.client else ''}", f"as {given.name}")
+    # Who is slowed down already cannot also use up another's tries.
+    wait = throttle.wait(names[0]) or throttle.wait(names[1])
+    if wait:
+        raise HTTPException(429, "too many tries; wait a little", {"Retry-After": str(int(wait) + 1)})
+    check = partial(studio.accounts.check_password, given.name, given.password)
+    user: User | None = await run_sync(check, limiter=request.app.state.passwords)
+    if user is not None:
+        # Many may enter from one address.
+        for name in names:
+            throttle.give_back(name)
+    return user
 
 
 @router.delete("/session")
 async def leave(response: Response, studio: TheStudio, visitor: Answerer) -> dict[str, bool]:
     """Leave; the session is over everywhere."""
     studio.accounts.revoke(visitor.digest)
-    response.delete_cookie(COOKIE, path="/")
+    response.delete_cookie(
+        cookie_of(studio.config), path="/", secure=studio.config.secure, httponly=True, samesite="strict"
+    )
     return {"left": True}
 
 
@@ -71,14 +89,18 @@ async def me(visitor: Answerer) -> dict[str, Any]:
 
 
 @router.patch("/me")
-async def wish(given: Wishes, studio: TheStudio, visitor: Answerer) -> dict[str, Any]:
+async def wish(given: Wishes, request: Request, studio: TheStudio, visitor: Answerer) -> dict[str, Any]:
     """Another language, other shortcuts, another password."""
     settings = dict(visitor.user.settings)
     if given.language is not None:
         settings["language"] = given.language
     if given.shortcuts is not None:
         settings["shortcuts"] = given.shortcuts
-    return _about(studio.accounts.change(visitor.user.name, password=given.password, settings=settings))
+    change = partial(studio.accounts.change, visitor.user.name, password=given.password, settings=settings)
+    try:
+        return _about(await run_sync(change, limiter=request.app.state.passwords))
+    except StoreError as refused:
+        raise HTTPException(422, str(refused)) from refused
 
 
 def _about(user: User) -> dict[str, Any]:

@@ -7,10 +7,11 @@ from pydantic import Field
 
 from harken.feedback.database import StoreError
 from harken.studio.api.answering import Body
-from harken.studio.api.deps import Admin
+from harken.studio.api.bodies import StrictRoute
+from harken.studio.api.deps import Admin, Number
 from harken.studio.webhooks import Webhooks
 
-router = APIRouter(prefix="/api/v1", tags=["webhooks"])
+router = APIRouter(prefix="/api/v1", tags=["webhooks"], route_class=StrictRoute)
 
 
 class NewWebhook(Body):
@@ -42,7 +43,7 @@ def make(given: NewWebhook, request: Request, visitor: Admin) -> dict[str, Any]:
 
 
 @router.delete("/webhooks/{number}")
-def remove(number: int, request: Request, visitor: Admin) -> dict[str, bool]:
+def remove(number: Number, request: Request, visitor: Admin) -> dict[str, bool]:
     """End a webhook."""
     if not _webhooks(request).remove(number):
         raise HTTPException(404, f"there is no webhook {number}")

@@ -6,7 +6,7 @@ from fastapi import APIRouter, HTTPException, Request
 from fastapi.responses import Response
 from starlette.concurrency import run_in_threadpool
 
-from harken.studio.api.deps import TheStudio, visitor_of
+from harken.studio.api.deps import After, TheStudio, visitor_of
 from harken.studio.api.projects import about, item_shown
 from harken.studio.board import overview, policies, runs, standings
 from harken.studio.drawing import Drawings
@@ -103,7 +103,7 @@ def _prompt(studio: Studio, name: str) -> list[dict[str, Any]]:
 
 
 @router.get("/projects/{slug}")
-async def project(slug: str, request: Request, studio: TheStudio, after: int = 0) -> Response:
+async def project(slug: str, request: Request, studio: TheStudio, after: After = 0) -> Response:
     """A project's items, a hundred at a time."""
     visitor = visitor_of(request)
     if visitor is None:
