@@ -60,8 +60,11 @@ export class Keys {
   }
 
   label(action) {
-    const key = this.own[action];
+    return this.off ? "" : this.name(this.own[action]);
+  }
+
+  name(key) {
     const named = { " ": t("key.space"), Enter: t("key.enter"), Backspace: "⌫" };
-    return this.off || !key ? "" : (named[key] ?? key.toUpperCase());
+    return named[key] ?? (key.length === 1 ? key.toUpperCase() : key);
   }
 }

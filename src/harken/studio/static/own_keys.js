@@ -8,8 +8,8 @@ import { t } from "/static/words.js";
 export function ownKeys(keys) {
   const chosen = { ...keys.own };
   const rows = Object.keys(DEFAULTS).map((action) => {
-    const box = el("input", { id: `key-${action}`, size: 7, readonly: true, autocomplete: "off" });
-    const show = () => (box.value = chosen[action] === " " ? t("key.space") : chosen[action]);
+    const box = el("input", { id: `key-${action}`, size: 9, readonly: true, autocomplete: "off" });
+    const show = () => (box.value = keys.name(chosen[action]));
     box.addEventListener("keydown", (event) => {
       if (["Tab", "Escape", "Shift", "Control", "Alt", "Meta", "Dead", "Process", "Unidentified"].includes(event.key)) return;
       event.preventDefault();

@@ -17,7 +17,7 @@ export function edit(item, { keys, answer, before }) {
     delete sessionStorage[draft];
     answer({ candidate: one.id, revision: box.value });
   };
-  const submit = el("button", { type: "button", class: "act", on: { click: send } }, t("send"), " ", el("kbd", {}, keys.off ? "" : "Ctrl ⏎"));
+  const submit = el("button", { type: "button", class: "act", on: { click: send } }, t("send"), " ", el("kbd", {}, keys.off ? "" : `Ctrl ${t("key.enter")}`));
   const draw = () => {
     shown.replaceChildren(...changes(one.text, box.value).map(([kind, text]) => (kind === "same" ? text : el(kind === "gone" ? "del" : "ins", {}, text))));
     const wrong = !box.value.trim() ? t("edit.empty") : box.value === one.text ? t("edit.same") : "";

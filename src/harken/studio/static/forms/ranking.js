@@ -3,6 +3,8 @@
 import { el, say } from "/static/dom.js";
 import { t } from "/static/words.js";
 
+const EDGE = 48;
+
 export function ranking(item, { keys, answer, text, before }) {
   const number = new Map(item.candidates.map((one, i) => [one.id, i + 1]));
   const found = new Map(item.candidates.map((one) => [one.id, one]));
@@ -113,6 +115,9 @@ export function ranking(item, { keys, answer, text, before }) {
     const ends = new AbortController();
     const watch = (what, act) => addEventListener(what, act, { signal: ends.signal });
     const over = (moved) => {
+      // Near an edge of the window the page comes along.
+      if (moved.clientY < EDGE) scrollBy(0, -EDGE / 4);
+      if (moved.clientY > innerHeight - EDGE) scrollBy(0, EDGE / 4);
       const to = aim(moved);
       for (const [i, li] of [...order.children].entries()) {
         li.classList.toggle("above", li === to?.li && to.at === i);
