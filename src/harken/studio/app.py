@@ -4,16 +4,18 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from fastapi import FastAPI, Request
-from fastapi.responses import JSONResponse
+from fastapi.responses import JSONResponse, Response
 from starlette.exceptions import HTTPException
 
 from harken.studio import static_files
 from harken.studio.api import answering, answers, media, people, projects, session
 from harken.studio.api import webhooks as webhooks_api
+from harken.studio.api.deps import visitor_of
 from harken.studio.drawing import Drawings
 from harken.studio.guard import Guard
 from harken.studio.pages import answering as answering_pages
 from harken.studio.pages import board
+from harken.studio.pages.render import page
 from harken.studio.state import Studio
 from harken.studio.throttle import Throttle
 from harken.studio.webhooks import Webhooks
@@ -62,6 +64,8 @@ def make_app(studio: Studio) -> FastAPI:
     return app
 
 
-async def _say(request: Request, error: Exception) -> JSONResponse:
+async def _say(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
+    if error.status_code == 404 and "text/html" in request.headers.get("accept", ""):
+        return page(request, visitor_of(request), "missing.html", 404)
     return JSONResponse({"error": error.detail}, error.status_code, headers=error.headers)
