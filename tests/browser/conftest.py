@@ -171,6 +171,12 @@ class Person:
         for key in keys:
             self.page.keyboard.press(key)
 
+    def go_through(self, count: int, key: str) -> None:
+        """Answer so many with one key, each when it is there."""
+        for _ in range(count):
+            self.page.wait_for_selector("#question")
+            self.press(key)
+
     def shown(self) -> list[str]:
         """The ids of the completions that are shown, by their words."""
         known = {one.text: one.id for one in self.place.store.completions()}
@@ -192,7 +198,9 @@ class Person:
 
     def waiting(self, count: int) -> None:
         """Wait until the badge says that so many wait."""
-        sync_api.expect(self.page.locator("#waiting")).to_have_text(f"{count} waiting to be sent", timeout=1000 * PATIENCE)
+        sync_api.expect(self.page.locator("#waiting")).to_have_text(
+            f"{count} waiting to be sent", timeout=1000 * PATIENCE
+        )
 
     def close(self) -> None:
         """Nothing went wrong on any page."""

@@ -40,7 +40,12 @@ def test_a_comparison_by_mouse_and_by_tab(person):
 def test_a_ranking_by_digits_and_enter_with_ties(person):
     person.open(person.place.project(forms=["ranking"]))
     shown = []
-    for keys in (["3", "1", "Enter"], ["2", "=", "1", "Enter"], ["1", "2", "=", "Enter"], ["1", "Backspace", "3", "2", "Enter"]):
+    for keys in (
+        ["3", "1", "Enter"],
+        ["2", "=", "1", "Enter"],
+        ["1", "2", "=", "Enter"],
+        ["1", "Backspace", "3", "2", "Enter"],
+    ):
         shown.append(person.shown())
         person.press(*keys)
     kept = [one.feedback for one in person.kept(4)]

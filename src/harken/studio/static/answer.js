@@ -133,7 +133,6 @@ function show(item) {
   current = item;
   const form = FORMS[item.form](item, { keys, answer, text, before: item.said ?? {} });
   shown = showPrompt(item.prompt, keys);
-  sound = 0;
   const question = item.question || t(`question.${item.form}`);
   main.replaceChildren(
     el("h1", { tabindex: "-1", id: "question" }, item.reopened ? `${t("changing")} ${question}` : question),
@@ -169,10 +168,17 @@ function mediaActs() {
   if (shown.sounds.length) {
     const now = () => shown.sounds[sound];
     Object.assign(acts, { play: () => now().toggle(), loop: () => now().loop(), slower: () => now().faster(-1), faster: () => now().faster(1) });
-    acts.next_media = () => { sound = (sound + 1) % shown.sounds.length; now().toggle(); };
+    acts.next_media = () => { point(sound + 1); now().toggle(); };
+    point(0);
   }
   if (shown.pictures.length) acts.zoom = () => zoom(shown.pictures[0].part, shown.pictures[0].name);
   return acts;
+}
+
+// Which sound the keys speak of.
+function point(n) {
+  sound = n % shown.sounds.length;
+  for (const [i, one] of shown.sounds.entries()) one.node.classList.toggle("now", i === sound);
 }
 
 function remarks(more = {}) {

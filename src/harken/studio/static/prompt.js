@@ -20,7 +20,10 @@ function showPart(part, sounds, pictures, keys) {
   if (part.type === "image") {
     const name = t("picture.name", { n: pictures.length + 1 });
     const image = el("img", { src: part.url, width: part.width, height: part.height, alt: name, decoding: "sync" });
+    const ratio = part.width / part.height;
     const button = el("button", { type: "button", class: "picture", "aria-label": `${t("picture.zoom")}: ${name}`, on: { click: () => zoom(part, name) } }, image, pictures.length ? null : el("kbd", { "aria-hidden": "true" }, keys.label("zoom")));
+    // The whole picture, at most so wide and so high, and a very small one larger than it is; known before it is here.
+    button.style.width = `min(100%, 32rem, ${(45 * ratio).toFixed(2)}vh, ${Math.max(part.width, 128)}px)`;
     pictures.push({ part, name });
     return button;
   }
@@ -45,7 +48,10 @@ export function zoom(part, name) {
   dialog.onkeydown = (event) => {
     if (event.key === "+" || event.key === "=") set(1.5);
     if (event.key === "-") set(1 / 1.5);
-    if (event.key.toLowerCase() === "z") dialog.close();
+    if (event.key.toLowerCase() === "z") {
+      event.stopPropagation(); // or it would be the shortcut that opens the dialog
+      dialog.close();
+    }
   };
   dialog.showModal();
 }

@@ -11,18 +11,19 @@ export class Sound {
     this.audio = el("audio", { preload: "metadata", src: part.url });
     this.canvas = el("canvas", { width: 600, height: 64, "aria-hidden": "true" });
     const name = t("sound.name", { n: number });
-    const key = (...actions) => el("kbd", { "aria-hidden": "true" }, actions.map((action) => keys.label(action)).join(" "));
+    const key = (...actions) => el("kbd", { "aria-hidden": "true" }, actions.map((action) => keys.label(action)).filter(Boolean).join(" "));
     this.name = name;
     this.mark = el("span", { "aria-hidden": "true" }, "▶");
-    this.button = el("button", { type: "button", class: "play", "aria-label": `${t("sound.play")}: ${name}`, on: { click: () => this.toggle() } }, this.mark, key("play"));
+    this.said = el("span", { class: "visually-hidden" }, `${t("sound.play")}: ${name}`);
+    this.button = el("button", { type: "button", class: "play", on: { click: () => this.toggle() } }, this.mark, this.said, key("play"), key("next_media"));
+    this.button.lastChild.classList.add("next");
     this.place = el("input", { type: "range", min: "0", max: String(part.seconds), step: "0.01", "aria-label": `${t("sound.place")}: ${name}`, on: { input: () => (this.audio.currentTime = Number(this.place.value)) } });
     this.place.value = "0";
     this.clock = el("span", { class: "clock" }, clock(0, part.seconds));
     this.looped = el("button", { type: "button", "aria-pressed": "false", on: { click: () => this.loop() } }, t("sound.loop"), " ", key("loop"));
     this.speed = el("button", { type: "button", on: { click: () => this.faster(1, true) } });
     this.rate = el("span", {}, "1×");
-    this.speed.append(this.rate, " ", key("slower", "faster"));
-    this.speed.setAttribute("aria-label", `${t("sound.speed")}: 1`);
+    this.speed.append(el("span", { class: "visually-hidden" }, `${t("sound.speed")}: `), this.rate, " ", key("slower", "faster"));
     this.node = el("div", { class: "sound", role: "group", "aria-label": name }, this.button, el("div", { class: "wave" }, this.canvas, this.place), this.clock, this.looped, this.speed, this.audio);
     this.seconds = part.seconds;
     this.peaks = [];
@@ -50,7 +51,6 @@ export class Sound {
     const at = SPEEDS.indexOf(this.audio.playbackRate) + by;
     this.audio.playbackRate = SPEEDS[round ? (at + SPEEDS.length) % SPEEDS.length : Math.min(SPEEDS.length - 1, Math.max(0, at))];
     this.rate.textContent = `${this.audio.playbackRate}×`;
-    this.speed.setAttribute("aria-label", `${t("sound.speed")}: ${this.audio.playbackRate}`);
   }
 
   stop() {
@@ -81,7 +81,7 @@ export class Sound {
     if (this.playing === !audio.paused) return;
     this.playing = !audio.paused;
     this.mark.textContent = this.playing ? "❚❚" : "▶";
-    this.button.setAttribute("aria-label", `${t(this.playing ? "sound.pause" : "sound.play")}: ${this.name}`);
+    this.said.textContent = `${t(this.playing ? "sound.pause" : "sound.play")}: ${this.name}`;
   }
 }
 

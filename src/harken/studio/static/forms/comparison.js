@@ -10,6 +10,7 @@ export function comparison(item, { keys, answer, text, before }) {
     if (item.strength && choice !== "tie" && choice !== "both_bad") {
       chosen = choice;
       strength.hidden = false;
+      neither.hidden = true;
       for (const [id, card] of cards) card.classList.toggle("chosen", id === choice);
       strength.scrollIntoView({ block: "nearest" });
       strength.focus({ preventScroll: true });
@@ -18,6 +19,7 @@ export function comparison(item, { keys, answer, text, before }) {
   const back = () => {
     chosen = null;
     strength.hidden = true;
+    neither.hidden = false;
     for (const card of cards.values()) card.classList.remove("chosen");
   };
   const button = (action, choice, label) =>
@@ -27,10 +29,8 @@ export function comparison(item, { keys, answer, text, before }) {
     el("p", {}, t("strength")),
     [1, 2, 3].map((n) => el("button", { type: "button", class: before.strength === n ? "act was" : "act", on: { click: () => answer({ choice: chosen, strength: n }) } }, t(`strength.${n}`), " ", el("kbd", {}, keys.off ? "" : String(n)))),
     el("button", { type: "button", on: { click: back } }, t("strength.back"), " ", el("kbd", {}, keys.label("undo_place"))));
-  const node = el("div", {},
-    el("div", { class: "cards two" }, [...cards.values()]),
-    el("div", { class: "between" }, button("tie", "tie", t("tie")), button("both_bad", "both_bad", t("both_bad"))),
-    strength);
+  const neither = el("div", { class: "between" }, button("tie", "tie", t("tie")), button("both_bad", "both_bad", t("both_bad")));
+  const node = el("div", {}, el("div", { class: "cards two" }, [...cards.values()]), neither, strength);
   return {
     node,
     acts: {
