@@ -36,7 +36,8 @@ ARGUMENTS = [
 ]
 WATCH = """
 window.violations = [];
-document.addEventListener("securitypolicyviolation", (e) => window.violations.push(`${e.violatedDirective} ${e.blockedURI}`));
+const note = (event) => window.violations.push(`${event.violatedDirective} ${event.blockedURI}`);
+document.addEventListener("securitypolicyviolation", note);
 """
 PATIENCE = 30.0
 
@@ -154,7 +155,7 @@ class Person:
     def new_page(self) -> Any:
         page = self.context.new_page()
         page.on("pageerror", lambda error: self.errors.append(str(error)))
-        page.on("console", lambda told: self._note(told))
+        page.on("console", self._note)
         return page
 
     def _note(self, told: Any) -> None:

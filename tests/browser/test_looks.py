@@ -1,4 +1,4 @@
-"""How pages look: wide and on a phone, light and dark, in two languages, for those who cannot see them; kept as pictures."""
+"""How pages look: wide, on a phone, light, dark, in two languages, to those who cannot see them; kept as pictures."""
 
 from pathlib import Path
 
@@ -93,7 +93,7 @@ def test_chinese_by_the_browsers_wish_and_by_the_button(enter, projects):
     person = enter(locale="zh-CN")
     page = person.open(projects["comparison"])
     assert page.locator("html").get_attribute("lang") == "zh"
-    assert page.locator("#question").inner_text() == "哪个回答更好?"
+    assert page.locator("#question").inner_text() == "哪个回答更好？"
     with page.expect_navigation():
         page.get_by_role("button", name="English").click()
     page.wait_for_selector("#question")

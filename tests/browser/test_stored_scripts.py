@@ -1,4 +1,4 @@
-"""What people and models wrote is text, wherever it is shown: no script of theirs runs, and the policy has nothing to stop."""
+"""What people and models wrote is text wherever it is shown: nothing of it runs, and the policy has nothing to stop."""
 
 from harken.types import Completion, Message, Prompt, Text
 

@@ -38,7 +38,7 @@ export function edit(item, { keys, answer, before }) {
   });
   draw();
   return {
-    node: el("div", { class: "edit" }, el("label", { for: "revision" }, t("edit.label"), keys.off ? "" : ` ${t("edit.leave")}`), box, why, el("h2", {}, t("edit.changes")), shown, submit),
+    node: el("div", { class: "edit" }, el("label", { for: "revision" }, t("edit.label"), keys.off ? null : el("span", { class: "for-keys hint" }, ` ${t("edit.leave")}`)), box, why, el("h2", {}, t("edit.changes")), shown, submit),
     acts: { submit: send },
     // On a phone the keyboard would cover what is asked.
     focus: matchMedia("(pointer: coarse)").matches ? null : box,
