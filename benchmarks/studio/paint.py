@@ -1,7 +1,7 @@
 """From a key to the next item on the screen, in a real Chromium: `python -m benchmarks.studio.paint PORT INVITE SLUG`.
 
-A time begins with the key's own time stamp, so that its way to the page counts, and ends with the second frame after the
-next item's question is in the page: the first has painted it then.
+A time begins with the key's own time stamp, so that its way to the page counts, and ends with the second frame after
+the next item's question is in the page: the first has painted it then.
 """
 
 import importlib.util

@@ -6,7 +6,9 @@ TWO = [{"name": "truth", "label": "Is it true?"}, {"name": "manner", "label": "I
 
 
 def test_a_comparison_is_one_key(person):
-    page = person.open(person.place.project())
+    page = person.open(slug := person.place.project())
+    page.wait_for_load_state("networkidle")
+    wanted = person.place.ask("GET", f"/projects/{slug}")["left"]
     shown = []
     for key in "1234":
         shown.append(tuple(person.shown()))
@@ -17,7 +19,8 @@ def test_a_comparison_is_one_key(person):
         (*pair, choice) for pair, choice in zip(shown, ["a", "b", "tie", "both_bad"], strict=True)
     ]
     assert all(answer.seconds is not None and answer.seconds < 60 for answer in person.kept(4))
-    assert page.locator("#question").is_visible()
+    page.wait_for_load_state("networkidle")
+    assert page.locator("#left").inner_text() == f"{wanted - 4} answers wanted"
 
 
 def test_a_comparison_with_strength_is_two_keys_and_the_first_can_be_taken_back(person):

@@ -27,6 +27,7 @@ let current = null;
 let shown = { sounds: [], pictures: [] };
 let left = null;
 let asking = null;
+let since = 0;
 let sound = 0;
 
 const outbox = new Outbox(user, {
@@ -83,7 +84,9 @@ function fill() {
 
 async function ask() {
   const holding = [current, ...waiting].filter((one) => one && !one.reopened).map((one) => one.key);
-  const unsent = (await outbox.all()).map((one) => one.answer.key);
+  const outgoing = (await outbox.all()).map((one) => one.answer);
+  const unsent = outgoing.map((one) => one.key);
+  since = 0;
   const known = new Set([...holding, ...unsent]);
   const found = await send("POST", `/api/v1/projects/${slug}/next`, { tab, holding: [...known].slice(-50), want: Math.min(50, AHEAD + unsent.length) });
   for (const item of found.items) {
@@ -91,14 +94,15 @@ async function ask() {
     waiting.push(item);
     prefetch(item);
   }
-  count(found.left);
+  // What the studio counts has not heard of what is on its way.
+  count(found.left - outgoing.filter((one) => !one.amends && Object.keys(one.said).length).length - since);
   if (!unsent.length) away(null);
   return found;
 }
 
 function count(n) {
-  left = n;
-  byId("left").textContent = t("left", { n });
+  left = Math.max(0, n);
+  byId("left").textContent = t("left", { n: left });
 }
 
 async function next() {
@@ -207,7 +211,10 @@ function keep(said, extra) {
   const says = Object.keys(said).length > 0;
   past.add({ ...item, said, amends: says ? amends + 1 : amends, media: undefined });
   outbox.put({ key: item.key, said, seconds: seconds(), amends, remarks: extra }).catch((error) => tell(t("not_kept", { why: error.message })));
-  if (says && !amends && left !== null) count(Math.max(0, left - 1));
+  if (says && !amends && left !== null) {
+    since += 1;
+    count(left - 1);
+  }
   next();
 }
 
