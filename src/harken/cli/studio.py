@@ -1,6 +1,8 @@
 """`harken studio`: the page where people answer. Loads no torch."""
 
 import socket
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import NoReturn
 
@@ -12,6 +14,7 @@ from harken.feedback.database import StoreError
 from harken.studio.accounts import Role
 from harken.studio.app import make_app
 from harken.studio.config import LOOPBACK, StudioConfig
+from harken.studio.sole import sole
 from harken.studio.state import Studio, open_studio
 
 app = typer.Typer(add_completion=False, no_args_is_help=False, invoke_without_command=True)
@@ -59,9 +62,10 @@ def studio(
             folder, database, host, listening.getsockname()[1], names, https, endpoints=tuple(model or ())
         )
         opened = _open(config)
-        _greet(opened)
-        told = uvicorn.Config(make_app(opened), log_level="warning", server_header=False, date_header=False)
-        uvicorn.Server(told).run(sockets=[listening])
+        with _owned(opened):
+            _greet(opened)
+            told = uvicorn.Config(make_app(opened), log_level="warning", server_header=False, date_header=False)
+            uvicorn.Server(told).run(sockets=[listening])
 
 
 def _fail(why: str) -> NoReturn:
@@ -74,6 +78,17 @@ def _open(config: StudioConfig) -> Studio:
         return open_studio(config)
     except StoreError as error:
         _fail(str(error))
+
+
+@contextmanager
+def _owned(opened: Studio) -> Iterator[None]:
+    with ExitStack() as held:
+        try:
+            held.enter_context(sole(opened.store.engine))
+        except StoreError as error:
+            opened.close()
+            _fail(str(error))
+        yield
 
 
 def _greet(opened: Studio) -> None:

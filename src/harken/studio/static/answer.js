@@ -17,6 +17,7 @@ import { t } from "/static/words.js";
 const FORMS = { comparison, ranking, rating, edit };
 const AHEAD = 6;
 const AGAIN = 3000;
+const PAUSE = 4000;
 const LONGEST = 1e6;
 const main = byId("task");
 const { slug, user, shortcuts } = JSON.parse(byId("page").textContent);
@@ -28,12 +29,14 @@ let shown = { sounds: [], pictures: [] };
 let left = null;
 let asking = null;
 let since = 0;
+let settling = null;
 let sound = 0;
 
 const outbox = new Outbox(user, {
   onCount: (n) => {
     byId("waiting").textContent = n ? t("waiting", { n }) : "";
     byId("waiting").hidden = !n;
+    if (!n) settle();
   },
   onRefused: (result) => tell(result.status === "other" ? t("other") : t("refused", { why: result.why })),
   onAway: away,
@@ -94,10 +97,19 @@ async function ask() {
     waiting.push(item);
     prefetch(item);
   }
-  // What the studio counts has not heard of what is on its way.
-  count(found.left - outgoing.filter((one) => !one.amends && Object.keys(one.said).length).length - since);
+  // While answers are on their way nobody knows which of them the studio has counted; this window's own count goes on.
+  if (left === null || (!outgoing.length && !since)) count(found.left);
   if (!unsent.length) away(null);
   return found;
+}
+
+// In a pause, when nothing is on its way, the studio's count, in which others' answers are too.
+function settle() {
+  clearTimeout(settling);
+  settling = setTimeout(async () => {
+    const found = await send("GET", `/api/v1/projects/${slug}`).catch(() => null);
+    if (found && !(await outbox.all()).length) count(found.left);
+  }, PAUSE);
 }
 
 function count(n) {
