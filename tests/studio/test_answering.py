@@ -186,4 +186,6 @@ def test_after_a_start_everything_is_as_it_was(people, tmp_path):
     before = {key: (t.item, t.ended, t.repeat, t.tab, t.amended) for key, t in people.studio.desk.turns.items()}
     assert {key: (t.item, t.ended, t.repeat, t.tab, t.amended) for key, t in again.desk.turns.items()} == before
     assert again.desk.left(1) == people.studio.desk.left(1)
+    order = [turn.key for turn in people.studio.desk.turns_of(1, "ann")]
+    assert [turn.key for turn in again.desk.turns_of(1, "ann")] == order
     again.close()

@@ -86,7 +86,9 @@ def _greet(opened: Studio) -> None:
     owners = [one for one in accounts.all() if one.role == "owner"]
     owner = owners[0] if owners else accounts.add("owner", "owner")
     scheme = "https" if config.secure else "http"
-    name = config.names[0] if config.names else f"{config.host}:{config.port}"
+    # Behind a proxy the port is the proxy's; else browsers need it.
+    host = config.names[0] if config.names else config.host
+    name = host if config.secure and config.names else f"{host}:{config.port}"
     invite = accounts.issue(owner, "invite", "printed at start")
     console.print(f"harken studio is at {scheme}://{name}", soft_wrap=True, markup=False)
     console.print(f"enter once as {owner.name}: {scheme}://{name}/enter#{invite}", soft_wrap=True, markup=False)

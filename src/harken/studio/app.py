@@ -4,16 +4,20 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from anyio import CapacityLimiter
-from fastapi import FastAPI
+from fastapi import FastAPI, Request
+from fastapi.responses import Response
+from starlette.exceptions import HTTPException
 
 from harken.studio import static_files
 from harken.studio.api import answering, answers, media, people, projects, session
 from harken.studio.api import webhooks as webhooks_api
+from harken.studio.api.deps import visitor_of
 from harken.studio.drawing import Drawings
-from harken.studio.failing import RESPONSES, explain
+from harken.studio.failing import RESPONSES, explain, said
 from harken.studio.guard import Guard
 from harken.studio.pages import answering as answering_pages
 from harken.studio.pages import board
+from harken.studio.pages.render import page
 from harken.studio.state import Studio
 from harken.studio.throttle import Throttle
 from harken.studio.webhooks import Webhooks
@@ -64,5 +68,14 @@ def make_app(studio: Studio) -> FastAPI:
     for router in PAGES:
         app.include_router(router)
     explain(app)
+    app.add_exception_handler(HTTPException, _said)
     app.add_middleware(Guard, config=studio.config)
     return app
+
+
+async def _said(request: Request, error: Exception) -> Response:
+    """People who followed a wrong link get a page, programs JSON."""
+    assert isinstance(error, HTTPException)
+    if error.status_code == 404 and "text/html" in request.headers.get("accept", ""):
+        return page(request, visitor_of(request), "missing.html", 404)
+    return said(error)

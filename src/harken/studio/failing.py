@@ -38,7 +38,6 @@ RESPONSES: dict[int | str, dict[str, object]] = {
 
 def explain(app: FastAPI) -> None:
     """Have all errors of an application say what went wrong."""
-    app.add_exception_handler(HTTPException, _said)
     app.add_exception_handler(RequestValidationError, _wrong)
     app.add_exception_handler(MediaError, _missing)
     for kind in (DBAPIError, PoolTimeoutError, DeskLostError, OSError):
@@ -46,8 +45,8 @@ def explain(app: FastAPI) -> None:
     app.add_exception_handler(Exception, _broken)
 
 
-async def _said(request: Request, error: Exception) -> JSONResponse:
-    assert isinstance(error, HTTPException)
+def said(error: HTTPException) -> JSONResponse:
+    """A refusal, in its own words."""
     return JSONResponse({"error": str(error.detail)}, error.status_code, headers=error.headers)
 
 

@@ -6,6 +6,7 @@ that never goes back (`time.monotonic`).
 
 import heapq
 import secrets
+import time
 from bisect import bisect_left, insort
 from collections import Counter
 from collections.abc import Collection, Iterable
@@ -233,7 +234,8 @@ class Desk:
                 turn.ended = None
                 self._count(turn, 1)
                 return turn
-        turn = Turn(secrets.token_hex(16), item, annotator, repeat, "", 0.0)
+        # The time first, so that after a start turns are read in the order in which they were given.
+        turn = Turn(f"{time.time_ns():016x}{secrets.token_hex(12)}", item, annotator, repeat, "", 0.0)
         self._take(turn)
         return turn
 

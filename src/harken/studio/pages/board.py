@@ -13,6 +13,7 @@ from harken.studio.drawing import Drawings
 from harken.studio.pages.render import page, speaker, to_enter
 from harken.studio.showing import part_of
 from harken.studio.state import Studio
+from harken.types import Text
 
 router = APIRouter(tags=["pages"], include_in_schema=False)
 
@@ -92,7 +93,25 @@ async def item(number: int, request: Request, studio: TheStudio) -> Response:
     if "read" not in visitor.scopes or number not in studio.desk.items:
         return page(request, visitor, "missing.html", 404)
     found = item_shown(studio, number)
+    policies_of = {one["id"]: one["policy"] for one in found["completions"]}
+    for one in found["answers"]:
+        one["words"] = _words(one["said"], policies_of)
     return page(request, visitor, "item.html", item=found, prompt=_prompt(studio, found["prompt"]))
+
+
+def _words(said: dict[str, Any], policies_of: dict[str, str]) -> str:
+    """What was said, with policies for completions: who reads this may know them."""
+    chosen = said.get(str(said.get("choice")), said.get("choice"))
+    known = {**said, "choice": chosen} if "choice" in said else said
+    shown = {name: value for name, value in known.items() if name not in ("prompt_id", "a", "b") and value is not None}
+    return "; ".join(f"{name}: {_named(value, policies_of)}" for name, value in shown.items())
+
+
+def _named(value: Any, policies_of: dict[str, str]) -> str:
+    if isinstance(value, list | tuple):
+        within = " = ".join if not any(isinstance(one, list | tuple) for one in value) else " > ".join
+        return within(_named(one, policies_of) for one in value)
+    return policies_of.get(str(value), str(value))
 
 
 def _prompt(studio: Studio, name: str) -> list[dict[str, Any]]:
@@ -114,12 +133,23 @@ async def project(slug: str, request: Request, studio: TheStudio, after: After =
     turns = studio.desk.turns_by_item(found.id)
     every = [one for one in studio.desk.items.values() if one.project == found.id and one.id > after][:100]
     rows = [
-        {"id": one.id, "form": one.form, "prompt": one.prompt_id, "answers": _answered(turns.get(one.id, ()))}
+        {
+            "id": one.id,
+            "form": one.form,
+            "prompt": _begins(studio, one.prompt_id),
+            "answers": _answered(turns.get(one.id, ())),
+        }
         for one in every
     ]
     more = every[-1].id if len(every) == 100 else None
     told = about(studio, found, visitor.user.name)
     return page(request, visitor, "project.html", project=told, settings=found.settings, rows=rows, more=more)
+
+
+def _begins(studio: Studio, name: str) -> str:
+    """How a prompt begins; its id where it has no words."""
+    parts = [part for message in studio.prompt(name).messages for part in message.parts]
+    return " ".join(part.text for part in parts if isinstance(part, Text))[:120] or name
 
 
 def _answered(turns: Any) -> int:

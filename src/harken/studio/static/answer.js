@@ -9,35 +9,56 @@ import { rating } from "/static/forms/rating.js";
 import { Keys } from "/static/keys.js";
 import { Outbox } from "/static/outbox.js";
 import { ownKeys } from "/static/own_keys.js";
+import { Past } from "/static/past.js";
 import { prefetch, showPrompt, zoom } from "/static/prompt.js";
+import { windowName } from "/static/window.js";
 import { t } from "/static/words.js";
 
 const FORMS = { comparison, ranking, rating, edit };
 const AHEAD = 6;
-const LAST = 10;
+const AGAIN = 3000;
+const PAUSE = 4000;
+const LONGEST = 1e6;
 const main = byId("task");
 const { slug, user, shortcuts } = JSON.parse(byId("page").textContent);
 const keys = new Keys(shortcuts);
-const tab = (sessionStorage.tab ??= crypto.randomUUID());
 const waiting = [];
-const past = [];
+let tab = "";
 let current = null;
 let shown = { sounds: [], pictures: [] };
 let left = null;
 let asking = null;
+let since = 0;
+let settling = null;
 let sound = 0;
 
 const outbox = new Outbox(user, {
   onCount: (n) => {
     byId("waiting").textContent = n ? t("waiting", { n }) : "";
     byId("waiting").hidden = !n;
+    if (!n) settle();
   },
-  onRefused: (result) => say(result.status === "other" ? t("other") : t("refused", { why: result.why }), "error"),
-  onAway: (status) => {
-    byId("away").hidden = status === null;
-    byId("away").textContent = status === 401 ? t("enter_again") : t("away");
-  },
+  onRefused: (result) => tell(result.status === "other" ? t("other") : t("refused", { why: result.why })),
+  onAway: away,
 });
+const past = new Past(slug, outbox, reopen);
+
+// Why nothing comes and goes: null if all is well, 401 if somebody has to enter again, else the studio is out of reach.
+function away(status) {
+  const place = byId("away");
+  if (place.dataset.status === String(status)) return;
+  place.dataset.status = String(status);
+  place.hidden = status === null;
+  if (status === null) place.replaceChildren();
+  else if (status === 401) place.replaceChildren(t("enter_again"), " ", el("a", { href: `/enter?next=${encodeURIComponent(location.pathname)}` }, t("enter")));
+  else place.replaceChildren(t("away"));
+}
+
+// What became of an answer stays until it is read, whatever is shown meanwhile.
+function tell(words) {
+  const note = el("p", { class: "notice" }, words, " ", el("button", { type: "button", class: "small", on: { click: () => note.remove() } }, t("close")));
+  byId("told").append(note);
+}
 
 // The clock of an item runs while the page can be seen.
 const clock = { spent: 0, since: null };
@@ -48,69 +69,92 @@ document.addEventListener("visibilitychange", () => {
   } else if (!document.hidden && clock.since === null) clock.since = performance.now();
 });
 function seconds() {
-  return (clock.spent + (clock.since === null ? 0 : performance.now() - clock.since)) / 1000;
+  const spent = (clock.spent + (clock.since === null ? 0 : performance.now() - clock.since)) / 1000;
+  return Math.min(LONGEST, Math.round(spent * 1000) / 1000);
 }
 
-async function fill() {
-  if (asking) return asking;
-  asking = (async () => {
-    const holding = [current, ...waiting].filter((one) => one && !one.amends).map((one) => one.key);
-    const unsent = (await outbox.all()).map((one) => one.answer.key);
-    const found = await send("POST", `/api/v1/projects/${slug}/next`, { tab, holding: [...new Set([...holding, ...unsent])].slice(-50), want: Math.min(50, AHEAD + unsent.length) });
-    const known = new Set([...holding, ...unsent]);
-    for (const item of found.items) {
-      if (known.has(item.key)) continue;
-      waiting.push(item);
-      prefetch(item);
-    }
-    left = found.left;
-    byId("left").textContent = t("left", { n: left });
+// Ask for the next items; null where the studio cannot be reached. Who asks while it is asked waits for the same answer.
+function fill() {
+  asking ??= ask().then((found) => {
+    if (byId("away").dataset.status === "401") outbox.soon(0);
     return found;
-  })();
-  try {
-    return await asking;
-  } catch (error) {
-    if (error.status === 401) location.assign(`/enter?next=${encodeURIComponent(location.pathname)}`);
+  }, (error) => {
+    away(error.status ?? 0);
     return null;
-  } finally {
-    asking = null;
+  }).finally(() => (asking = null));
+  return asking;
+}
+
+async function ask() {
+  const holding = [current, ...waiting].filter((one) => one && !one.reopened).map((one) => one.key);
+  const outgoing = (await outbox.all()).map((one) => one.answer);
+  const unsent = outgoing.map((one) => one.key);
+  since = 0;
+  const known = new Set([...holding, ...unsent]);
+  const found = await send("POST", `/api/v1/projects/${slug}/next`, { tab, holding: [...known].slice(-50), want: Math.min(50, AHEAD + unsent.length) });
+  for (const item of found.items) {
+    if (known.has(item.key)) continue;
+    waiting.push(item);
+    prefetch(item);
   }
+  // While answers are on their way nobody knows which of them the studio has counted; this window's own count goes on.
+  if (left === null || (!outgoing.length && !since)) count(found.left);
+  if (!unsent.length) away(null);
+  return found;
+}
+
+// In a pause, when nothing is on its way, the studio's count, in which others' answers are too.
+function settle() {
+  clearTimeout(settling);
+  settling = setTimeout(async () => {
+    const found = await send("GET", `/api/v1/projects/${slug}`).catch(() => null);
+    if (found && !(await outbox.all()).length) count(found.left);
+  }, PAUSE);
+}
+
+function count(n) {
+  left = Math.max(0, n);
+  byId("left").textContent = t("left", { n: left });
 }
 
 async function next() {
   if (!waiting.length) {
-    main.replaceChildren(el("p", { class: "hint" }, t("loading")));
+    current = null;
+    keys.set({ back: () => past.open() });
+    if (!byId("empty")) main.replaceChildren(el("p", { class: "hint" }, t("loading")));
     const found = await fill();
-    if (!waiting.length) return nothing(found);
+    if (current) return;
+    if (!waiting.length) {
+      nothing(found);
+      return;
+    }
   }
   show(waiting.shift());
   if (waiting.length < AHEAD - 1) fill();
-  return undefined;
 }
 
 function nothing(found) {
-  current = null;
-  keys.set({ back: openPast });
-  const words = found === null ? t("away") : found.open ? t("all_done") : t("closed");
-  main.replaceChildren(el("div", { class: "empty" }, el("p", { tabindex: "-1", id: "empty" }, words), el("button", { type: "button", class: "act", on: { click: next } }, t("again"))));
-  byId("empty").focus();
-  if (found === null) setTimeout(() => current === null && !waiting.length && next(), 3000);
+  for (const one of shown.sounds) one.stop();
+  const words = found === null ? t("nothing_here") : found.open ? t("all_done") : t("closed");
+  if (byId("empty")?.textContent !== words) {
+    const act = (name, key) => el("button", { type: "button", class: key ? "" : "act", on: { click: key ? () => past.open() : next } }, t(name), key ? " " : "", key ? el("kbd", {}, keys.label(key)) : "");
+    main.replaceChildren(el("div", { class: "empty" }, el("p", { tabindex: "-1", id: "empty" }, words), act("again"), " ", act("back", "back")));
+    byId("empty").focus();
+  }
+  if (found === null) setTimeout(() => current === null && !waiting.length && next(), AGAIN);
 }
 
 function show(item) {
   for (const one of shown.sounds) one.stop();
   current = item;
-  const before = item.said ?? {};
-  const form = FORMS[item.form](item, { keys, answer, text, before });
-  shown = showPrompt(item.prompt);
-  sound = 0;
+  const form = FORMS[item.form](item, { keys, answer, text, before: item.said ?? {} });
+  shown = showPrompt(item.prompt, keys);
   const question = item.question || t(`question.${item.form}`);
   main.replaceChildren(
-    el("h1", { tabindex: "-1", id: "question" }, item.amends ? `${t("changing")} ${question}` : question),
+    el("h1", { tabindex: "-1", id: "question" }, item.reopened ? `${t("changing")} ${question}` : question),
     shown.node, form.node, besides(item));
-  byId("comment").value = "";
   say("", "error");
-  keys.set({ ...form.acts, ...mediaActs(), skip: () => skip(), flag: () => flag(), comment: () => { byId("besides").open = true; byId("comment").focus(); }, back: openPast, help: () => byId("help").showModal() });
+  keys.set({ ...form.acts, ...mediaActs(), skip, flag, comment: () => { byId("besides").open = true; byId("comment").focus(); }, back: () => past.open(), help: () => byId("help").showModal() });
   clock.spent = 0;
   clock.since = document.hidden ? null : performance.now();
   (form.focus ?? byId("question")).focus({ preventScroll: true });
@@ -126,24 +170,31 @@ function text(candidate) {
 
 function besides(item) {
   const button = (action, act, label) => el("button", { type: "button", on: { click: act } }, label, " ", el("kbd", {}, keys.label(action)));
-  return el("details", { id: "besides" }, el("summary", {}, t("besides")),
-    el("label", { for: "comment" }, t("comment"), " ", el("kbd", {}, keys.label("comment"))),
-    el("textarea", { id: "comment", rows: "2", maxlength: "10000" }),
-    el("div", { class: "between" },
-      item.amends ? null : button("skip", skip, t("skip")), button("flag", flag, t("flag")),
-      el("button", { type: "button", on: { click: openPast } }, t("back"), " ", el("kbd", {}, keys.label("back"))),
-      el("button", { type: "button", on: { click: () => byId("help").showModal() } }, t("help"), " ", el("kbd", {}, keys.label("help")))));
+  return el("footer", {},
+    el("div", { class: "between quietly" },
+      button("skip", skip, t(item.reopened ? "keep_as_is" : "skip")), button("back", () => past.open(), t("back")),
+      button("flag", flag, t("flag")), button("help", () => byId("help").showModal(), t("help"))),
+    el("details", { id: "besides" }, el("summary", {}, t("comment"), " ", el("kbd", {}, keys.label("comment"))),
+      el("label", { for: "comment" }, t("comment.label")),
+      el("textarea", { id: "comment", rows: "2", maxlength: "10000", on: { keydown: (event) => event.key === "Escape" && byId("question").focus() } })));
 }
 
 function mediaActs() {
-  const now = () => shown.sounds[sound];
   const acts = {};
   if (shown.sounds.length) {
+    const now = () => shown.sounds[sound];
     Object.assign(acts, { play: () => now().toggle(), loop: () => now().loop(), slower: () => now().faster(-1), faster: () => now().faster(1) });
-    acts.next_media = () => { sound = (sound + 1) % shown.sounds.length; now().toggle(); };
+    acts.next_media = () => { point(sound + 1); now().toggle(); };
+    point(0);
   }
   if (shown.pictures.length) acts.zoom = () => zoom(shown.pictures[0].part, shown.pictures[0].name);
   return acts;
+}
+
+// Which sound the keys speak of.
+function point(n) {
+  sound = n % shown.sounds.length;
+  for (const [i, one] of shown.sounds.entries()) one.node.classList.toggle("now", i === sound);
 }
 
 function remarks(more = {}) {
@@ -155,54 +206,39 @@ function answer(said) {
   keep(said, remarks());
 }
 
+// What was reopened and is left as it was stays said as it was.
 function skip() {
-  if (!current.amends) keep({}, remarks({ skip: "" }));
+  if (!current.reopened) return keep({}, remarks({ skip: "" }));
+  past.add(current);
+  return next();
 }
 
 function flag() {
-  keep({}, remarks({ flag: "" }));
+  keep(current.said ?? {}, remarks({ flag: "" }));
 }
 
 function keep(said, extra) {
   const item = current;
   const amends = item.amends ?? 0;
-  past.unshift({ ...item, said, amends: amends + 1 });
-  past.splice(LAST);
-  outbox.put({ key: item.key, said, seconds: Math.round(seconds() * 1000) / 1000, amends, remarks: extra }).catch((error) => say(t("not_kept", { why: error }), "error"));
-  if (!amends && left !== null) byId("left").textContent = t("left", { n: (left = Math.max(0, left - 1)) });
+  const says = Object.keys(said).length > 0;
+  past.add({ ...item, said, amends: says ? amends + 1 : amends, media: undefined });
+  outbox.put({ key: item.key, said, seconds: seconds(), amends, remarks: extra }).catch((error) => tell(t("not_kept", { why: error.message })));
+  if (says && !amends && left !== null) {
+    since += 1;
+    count(left - 1);
+  }
   next();
 }
 
-// The last ten, to be opened again and changed; what this window said itself is newer than what the studio knows.
-async function openPast() {
-  const dialog = byId("past");
-  const here = new Map(past.filter((one) => Object.keys(one.said).length).map((one) => [one.key, one]));
-  const all = [...here.values()];
-  const unsent = (await outbox.all()).map((one) => one.answer.key);
-  try {
-    const found = await send("GET", `/api/v1/projects/${slug}/mine`);
-    for (const one of found.items) if (!here.has(one.key) && Object.keys(one.said).length && !unsent.includes(one.key)) all.push({ ...one, amends: one.next_amends });
-  } catch { /* away: what this window knows is shown */ }
-  const list = all.slice(0, LAST).map((one) => el("li", {}, el("button", { type: "button", on: { click: () => reopen(one, dialog) } }, summary(one))));
-  dialog.replaceChildren(el("h2", {}, t("past")), list.length ? el("ol", {}, list) : el("p", {}, t("past.none")), el("button", { type: "button", on: { click: () => dialog.close() } }, t("close")));
-  dialog.showModal();
-}
-
-function reopen(one, dialog) {
-  dialog.close();
+function reopen(one) {
   if (current) waiting.unshift(current);
-  const at = past.findIndex((other) => other.key === one.key);
-  if (at >= 0) past.splice(at, 1);
-  show({ ...one, amends: one.amends });
-}
-
-function summary(one) {
-  const words = one.prompt.flatMap((m) => m.parts).filter((p) => p.type === "text").map((p) => p.text).join(" ");
-  return `${t(`form.${one.form}`)}: ${(words || one.candidates[0].text).slice(0, 90)}`;
+  show({ ...one, reopened: true });
 }
 
 addEventListener("pagehide", () => outbox.flush());
+addEventListener("online", () => current === null && next());
 ownKeys(keys);
 outbox.count();
 outbox.soon(0);
+tab = await windowName(user);
 next();

@@ -1,4 +1,6 @@
-// Talking to the studio: every request names its purpose, and errors are words.
+// Talking to the studio: every request names its purpose, ends in time, and errors are words.
+
+const PATIENCE = 20000;
 
 export class Refused extends Error {
   constructor(status, why) {
@@ -13,6 +15,8 @@ export async function send(method, path, body) {
     headers: { "x-harken": "1", ...(body === undefined ? {} : { "content-type": "application/json" }) },
     body: body === undefined ? undefined : JSON.stringify(body),
     credentials: "same-origin",
+    // A server that takes a request and says nothing must not hold up what waits behind it.
+    signal: AbortSignal.timeout(PATIENCE),
   });
   const said = await response.json().catch(() => ({}));
   if (!response.ok) throw new Refused(response.status, wordsOf(said) || `${response.status}`);

@@ -37,12 +37,13 @@ export class Keys {
   }
 
   pressed(event) {
-    if (this.off || event.ctrlKey || event.altKey || event.metaKey || event.isComposing || event.repeat) return;
+    if (this.off || !event.key || event.ctrlKey || event.altKey || event.metaKey || event.isComposing || event.repeat) return;
     if (document.querySelector("dialog[open]")) return;
     const box = event.target.closest?.("input:not([type=radio]):not([type=checkbox]):not([type=range]), textarea, select, [contenteditable]");
     if (box) return;
-    // Enter and space on a button or a link press it, as everywhere.
-    if ((event.key === "Enter" || event.key === " ") && event.target.closest?.("button, a, summary, label, input")) return;
+    // Enter and space on a button or a link press it, as everywhere; space chooses a radio button.
+    const presses = { Enter: "button, a, summary", " ": "button, a, summary, input" }[event.key];
+    if (presses && event.target.closest?.(presses)) return;
     const digit = /^[0-9]$/.test(event.key) ? this.acts.get("digit") : undefined;
     if (digit && digit(Number(event.key)) !== false) {
       event.preventDefault();
@@ -59,8 +60,11 @@ export class Keys {
   }
 
   label(action) {
-    const key = this.own[action];
-    const named = { " ": t("key.space"), Enter: "⏎", Backspace: "⌫" };
-    return this.off || !key ? "" : (named[key] ?? key.toUpperCase());
+    return this.off ? "" : this.name(this.own[action]);
+  }
+
+  name(key) {
+    const named = { " ": t("key.space"), Enter: t("key.enter"), Backspace: "⌫" };
+    return named[key] ?? (key.length === 1 ? key.toUpperCase() : key);
   }
 }

@@ -6,6 +6,8 @@ const NAME = "harken-outbox";
 const STORE = "answers";
 const AT_ONCE = 20;
 const LONGEST = 15000;
+// Statuses that say that what was sent is wrong: sending it again would not help.
+const WRONG = [400, 413, 422];
 
 function open() {
   return new Promise((resolve, reject) => {
@@ -28,26 +30,46 @@ export class Outbox {
   constructor(user, { onCount, onRefused, onAway }) {
     Object.assign(this, { user, onCount, onRefused, onAway });
     this.opened = open();
+    // Where the browser keeps nothing (some private windows), answers wait here.
+    this.held = [];
+    this.opened.catch(() => {});
     this.wait = 0;
     this.timer = null;
     addEventListener("online", () => this.soon(0));
     document.addEventListener("visibilitychange", () => this.soon(0));
   }
 
-  // Returns once the answer is in the browser's own store.
+  // Returns once the answer is in the browser's own store; where there is none, throws, and sends it all the same.
   async put(answer) {
-    const transaction = (await this.opened).transaction(STORE, "readwrite");
-    transaction.objectStore(STORE).add({ user: this.user, answer });
-    await done(transaction);
-    this.count();
-    this.soon(0);
+    try {
+      const transaction = (await this.opened).transaction(STORE, "readwrite");
+      transaction.objectStore(STORE).add({ user: this.user, answer });
+      await done(transaction);
+    } catch (error) {
+      this.held.push({ user: this.user, answer });
+      throw error;
+    } finally {
+      this.count();
+      this.soon(0);
+    }
   }
 
   async all() {
-    const transaction = (await this.opened).transaction(STORE, "readonly");
+    const opened = await this.opened.catch(() => null);
+    if (!opened) return [...this.held];
+    const transaction = opened.transaction(STORE, "readonly");
     const asked = transaction.objectStore(STORE).getAll();
     await done(transaction);
-    return asked.result.filter((one) => one.user === this.user);
+    return [...asked.result.filter((one) => one.user === this.user), ...this.held];
+  }
+
+  async forget(sent) {
+    this.held = this.held.filter((one) => !sent.includes(one));
+    const stored = sent.filter((one) => one.seq !== undefined);
+    if (!stored.length) return;
+    const transaction = (await this.opened).transaction(STORE, "readwrite");
+    for (const one of stored) transaction.objectStore(STORE).delete(one.seq);
+    await done(transaction);
   }
 
   async count() {
@@ -66,28 +88,37 @@ export class Outbox {
   }
 
   async sendAll() {
+    let most = AT_ONCE;
     for (;;) {
-      const waiting = (await this.all()).slice(0, AT_ONCE);
+      const waiting = (await this.all()).slice(0, most);
       if (!waiting.length) break;
-      let told;
+      let results;
       try {
-        told = await send("POST", "/api/v1/answers", { answers: waiting.map((one) => one.answer) });
+        results = (await send("POST", "/api/v1/answers", { answers: waiting.map((one) => one.answer) })).results;
       } catch (error) {
-        // Away, busy or not entered: what waits goes on waiting.
-        this.wait = Math.min(LONGEST, this.wait ? this.wait * 2 : 500);
-        this.onAway(error instanceof Refused ? error.status : 0);
-        this.soon(this.wait);
-        return;
+        if (!WRONG.includes(error.status)) return this.later(error);
+        // One that cannot be taken must not hold up the others: each by itself.
+        if (waiting.length > 1) {
+          most = 1;
+          continue;
+        }
+        results = [{ key: waiting[0].answer.key, status: "refused", why: error.message }];
       }
       this.wait = 0;
       this.onAway(null);
-      const transaction = (await this.opened).transaction(STORE, "readwrite");
-      for (const one of waiting) transaction.objectStore(STORE).delete(one.seq);
-      await done(transaction);
-      told.results.forEach((result, i) => {
+      await this.forget(waiting);
+      results.forEach((result, i) => {
         if (result.status === "refused" || result.status === "other") this.onRefused(result, waiting[i].answer);
       });
+      this.count();
     }
     this.count();
+  }
+
+  // Away, busy or not entered: what waits goes on waiting.
+  later(error) {
+    this.wait = Math.min(LONGEST, this.wait ? this.wait * 2 : 500);
+    this.onAway(error instanceof Refused ? error.status : 0);
+    this.soon(this.wait);
   }
 }

@@ -9,9 +9,9 @@ export function ownKeys(keys) {
   const chosen = { ...keys.own };
   const rows = Object.keys(DEFAULTS).map((action) => {
     const box = el("input", { id: `key-${action}`, size: 9, readonly: true, autocomplete: "off" });
-    const show = () => (box.value = chosen[action] === " " ? t("key.space") : chosen[action]);
+    const show = () => (box.value = keys.name(chosen[action]));
     box.addEventListener("keydown", (event) => {
-      if (["Tab", "Escape", "Shift", "Control", "Alt", "Meta"].includes(event.key)) return;
+      if (["Tab", "Escape", "Shift", "Control", "Alt", "Meta", "Dead", "Process", "Unidentified"].includes(event.key)) return;
       event.preventDefault();
       const taken = Object.keys(DEFAULTS).find((other) => other !== action && chosen[other].toLowerCase() === event.key.toLowerCase());
       // Two that trade places stay two keys.
@@ -19,7 +19,7 @@ export function ownKeys(keys) {
       chosen[action] = event.key;
       for (const one of shows) one();
     });
-    return { show, node: el("tr", {}, el("td", {}, el("label", { for: box.id }, t(`key.${action}`))), el("td", {}, box)) };
+    return { show, node: el("div", {}, el("label", { for: box.id }, t(`key.${action}`)), box) };
   });
   const shows = rows.map((row) => row.show);
   shows.forEach((show) => show());

@@ -5,26 +5,29 @@ import { Sound } from "/static/sound.js";
 import { t } from "/static/words.js";
 
 // Returns the node, and the sounds and pictures in it.
-export function showPrompt(messages) {
+export function showPrompt(messages, keys) {
   const sounds = [];
   const pictures = [];
   const turns = messages.map((message) =>
     el("div", { class: `turn ${message.role}` },
       messages.length > 1 ? el("p", { class: "who" }, t(`role.${message.role}`)) : null,
-      message.parts.map((part) => showPart(part, sounds, pictures))));
+      message.parts.map((part) => showPart(part, sounds, pictures, keys))));
   return { node: el("section", { class: "prompt", "aria-label": t("prompt") }, turns), sounds, pictures };
 }
 
-function showPart(part, sounds, pictures) {
+function showPart(part, sounds, pictures, keys) {
   if (part.type === "text") return el("p", { class: "text" }, part.text);
   if (part.type === "image") {
     const name = t("picture.name", { n: pictures.length + 1 });
-    const image = el("img", { src: part.url, width: part.width, height: part.height, alt: name, decoding: "async" });
-    const button = el("button", { type: "button", class: "picture", "aria-label": `${t("picture.zoom")}: ${name}`, on: { click: () => zoom(part, name) } }, image);
+    const image = el("img", { src: part.url, width: part.width, height: part.height, alt: name, decoding: "sync" });
+    const ratio = part.width / part.height;
+    const button = el("button", { type: "button", class: "picture", "aria-label": `${t("picture.zoom")}: ${name}`, on: { click: () => zoom(part, name) } }, image, pictures.length ? null : el("kbd", { "aria-hidden": "true" }, keys.label("zoom")));
+    // The whole picture, at most so wide and so high, and a very small one larger than it is; known before it is here.
+    button.style.width = `min(100%, 32rem, ${(45 * ratio).toFixed(2)}vh, ${Math.max(part.width, 128)}px)`;
     pictures.push({ part, name });
     return button;
   }
-  const sound = new Sound(part, sounds.length + 1);
+  const sound = new Sound(part, sounds.length + 1, keys);
   sounds.push(sound);
   return sound.node;
 }
@@ -45,19 +48,28 @@ export function zoom(part, name) {
   dialog.onkeydown = (event) => {
     if (event.key === "+" || event.key === "=") set(1.5);
     if (event.key === "-") set(1 / 1.5);
-    if (event.key.toLowerCase() === "z") dialog.close();
+    if (event.key.toLowerCase() === "z") {
+      event.stopPropagation(); // or it would be the shortcut that opens the dialog
+      dialog.close();
+    }
   };
   dialog.showModal();
 }
 
-// Have an item's media in the browser before it is shown.
+// Have an item's media in the browser, pictures decoded, before it is shown.
 export function prefetch(item) {
+  item.media = [];
   for (const message of item.prompt)
     for (const part of message.parts) {
-      if (part.type === "image") new Image().src = part.url;
+      if (part.type === "image") {
+        const image = new Image();
+        image.src = part.url;
+        image.decode().catch(() => {});
+        item.media.push(image); // held, so that it is not thrown away before it is seen
+      }
       if (part.type === "audio") {
-        fetch(part.url).catch(() => {});
-        fetch(part.peaks).catch(() => {});
+        fetch(part.url).then((r) => r.arrayBuffer()).catch(() => {});
+        fetch(part.peaks).then((r) => r.json()).then((found) => (part.drawn = found.peaks)).catch(() => {});
       }
     }
 }

@@ -7,23 +7,31 @@ const SPEEDS = [0.5, 0.75, 1, 1.25, 1.5, 2];
 let playing = null;
 
 export class Sound {
-  constructor(part, number) {
+  constructor(part, number, keys) {
     this.audio = el("audio", { preload: "metadata", src: part.url });
     this.canvas = el("canvas", { width: 600, height: 64, "aria-hidden": "true" });
     const name = t("sound.name", { n: number });
-    this.button = el("button", { type: "button", class: "play", "aria-label": `${t("sound.play")}: ${name}`, on: { click: () => this.toggle() } }, "▶");
+    const key = (...actions) => el("kbd", { "aria-hidden": "true" }, actions.map((action) => keys.label(action)).filter(Boolean).join(" "));
+    this.name = name;
+    this.mark = el("span", { "aria-hidden": "true" }, "▶");
+    this.said = el("span", { class: "visually-hidden" }, `${t("sound.play")}: ${name}`);
+    this.button = el("button", { type: "button", class: "play", on: { click: () => this.toggle() } }, this.mark, this.said, key("play"), key("next_media"));
+    this.button.lastChild.classList.add("next");
     this.place = el("input", { type: "range", min: "0", max: String(part.seconds), step: "0.01", "aria-label": `${t("sound.place")}: ${name}`, on: { input: () => (this.audio.currentTime = Number(this.place.value)) } });
     this.place.value = "0";
     this.clock = el("span", { class: "clock" }, clock(0, part.seconds));
-    this.looped = el("button", { type: "button", "aria-pressed": "false", on: { click: () => this.loop() } }, t("sound.loop"));
-    this.speed = el("button", { type: "button", on: { click: () => this.faster(1, true) } }, "1×");
-    this.speed.setAttribute("aria-label", `${t("sound.speed")}: 1`);
+    this.looped = el("button", { type: "button", "aria-pressed": "false", on: { click: () => this.loop() } }, t("sound.loop"), " ", key("loop"));
+    this.speed = el("button", { type: "button", on: { click: () => this.faster(1, true) } });
+    this.rate = el("span", {}, "1×");
+    this.speed.append(el("span", { class: "visually-hidden" }, `${t("sound.speed")}: `), this.rate, " ", key("slower", "faster"));
     this.node = el("div", { class: "sound", role: "group", "aria-label": name }, this.button, el("div", { class: "wave" }, this.canvas, this.place), this.clock, this.looped, this.speed, this.audio);
     this.seconds = part.seconds;
     this.peaks = [];
-    for (const event of ["timeupdate", "play", "pause", "ended"]) this.audio.addEventListener(event, () => this.draw());
+    for (const event of ["seeked", "pause", "ended"]) this.audio.addEventListener(event, () => this.draw());
+    this.audio.addEventListener("play", () => this.follow());
     this.audio.addEventListener("error", () => (this.clock.textContent = t("sound.broken")));
-    fetch(part.peaks).then((r) => r.json()).then((found) => { this.peaks = found.peaks ?? []; this.draw(); }).catch(() => {});
+    const drawn = part.drawn ? Promise.resolve({ peaks: part.drawn }) : fetch(part.peaks).then((r) => r.json());
+    drawn.then((found) => { this.peaks = found.peaks ?? []; this.draw(); }).catch(() => {});
   }
 
   toggle() {
@@ -42,12 +50,18 @@ export class Sound {
   faster(by, round = false) {
     const at = SPEEDS.indexOf(this.audio.playbackRate) + by;
     this.audio.playbackRate = SPEEDS[round ? (at + SPEEDS.length) % SPEEDS.length : Math.min(SPEEDS.length - 1, Math.max(0, at))];
-    this.speed.textContent = `${this.audio.playbackRate}×`;
-    this.speed.setAttribute("aria-label", `${t("sound.speed")}: ${this.audio.playbackRate}`);
+    this.rate.textContent = `${this.audio.playbackRate}×`;
   }
 
   stop() {
     this.audio.pause();
+    this.audio.removeAttribute("src"); // lets go of what is still being loaded
+  }
+
+  // The line moves as smoothly as the screen does.
+  follow() {
+    this.draw();
+    if (!this.audio.paused) requestAnimationFrame(() => this.follow());
   }
 
   draw() {
@@ -64,7 +78,10 @@ export class Sound {
     });
     this.place.value = String(audio.currentTime);
     this.clock.textContent = clock(audio.currentTime, this.seconds);
-    this.button.textContent = audio.paused ? "▶" : "❚❚";
+    if (this.playing === !audio.paused) return;
+    this.playing = !audio.paused;
+    this.mark.textContent = this.playing ? "❚❚" : "▶";
+    this.said.textContent = `${t(this.playing ? "sound.pause" : "sound.play")}: ${this.name}`;
   }
 }
 

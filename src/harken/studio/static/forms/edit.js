@@ -1,25 +1,36 @@
 // What one would rather have read: the text to change, and live what is changed.
 
 import { changes } from "/static/diff.js";
-import { el } from "/static/dom.js";
+import { byId, el } from "/static/dom.js";
 import { t } from "/static/words.js";
 
 export function edit(item, { keys, answer, before }) {
   const [one] = item.candidates;
+  const draft = `harken-draft-${item.key}`;
   const box = el("textarea", { id: "revision", rows: "8", spellcheck: "true", "aria-describedby": "why diff" });
-  box.value = before.revision ?? one.text;
+  // What is half written is there again after a reload.
+  box.value = sessionStorage[draft] ?? before.revision ?? one.text;
   const shown = el("div", { id: "diff", class: "diff", "aria-label": t("edit.changes"), role: "group" });
   const why = el("p", { id: "why", class: "hint", "aria-live": "polite" });
-  const send = () => (submit.disabled ? box.focus() : answer({ candidate: one.id, revision: box.value }));
-  const submit = el("button", { type: "button", class: "act", on: { click: send } }, t("send"), " ", el("kbd", {}, keys.off ? "" : "Ctrl ⏎"));
+  const send = () => (submit.disabled ? box.focus() : finish());
+  const finish = () => {
+    delete sessionStorage[draft];
+    answer({ candidate: one.id, revision: box.value });
+  };
+  const submit = el("button", { type: "button", class: "act", on: { click: send } }, t("send"), " ", el("kbd", {}, keys.off ? "" : `Ctrl ${t("key.enter")}`));
   const draw = () => {
     shown.replaceChildren(...changes(one.text, box.value).map(([kind, text]) => (kind === "same" ? text : el(kind === "gone" ? "del" : "ins", {}, text))));
     const wrong = !box.value.trim() ? t("edit.empty") : box.value === one.text ? t("edit.same") : "";
     submit.disabled = Boolean(wrong);
     why.textContent = wrong;
   };
-  box.addEventListener("input", draw);
+  box.addEventListener("input", () => {
+    sessionStorage[draft] = box.value;
+    draw();
+  });
   box.addEventListener("keydown", (event) => {
+    // Out of the text box, to where single keys are shortcuts again.
+    if (event.key === "Escape" && !event.isComposing) byId("question").focus();
     if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) {
       event.preventDefault();
       send();
@@ -27,8 +38,9 @@ export function edit(item, { keys, answer, before }) {
   });
   draw();
   return {
-    node: el("div", { class: "edit" }, el("label", { for: "revision" }, t("edit.label")), box, why, el("h2", {}, t("edit.changes")), shown, submit),
+    node: el("div", { class: "edit" }, el("label", { for: "revision" }, t("edit.label"), keys.off ? null : el("span", { class: "for-keys hint" }, ` ${t("edit.leave")}`)), box, why, el("h2", {}, t("edit.changes")), shown, submit),
     acts: { submit: send },
-    focus: box,
+    // On a phone the keyboard would cover what is asked.
+    focus: matchMedia("(pointer: coarse)").matches ? null : box,
   };
 }

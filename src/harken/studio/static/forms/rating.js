@@ -5,13 +5,21 @@ import { t } from "/static/words.js";
 
 export function rating(item, { keys, answer, text, before }) {
   const scores = { ...(before.scores ?? {}) };
+  const changing = Boolean(before.scores);
+  const last = item.criteria.length - 1;
   let at = 0;
-  const give = (criterion, n) => {
+  let pointed = false;
+  // `decides`: by a digit or a click; arrow keys walk over the grades, and walking says nothing yet.
+  const give = (criterion, n, decides) => {
     scores[criterion.name] = n;
     inputs.get(criterion.name)[n - 1].checked = true;
-    at = item.criteria.findIndex((one) => scores[one.name] === undefined);
+    const here = item.criteria.indexOf(criterion);
+    // Somebody who changes what they said goes from one to the next, and sends it; else the first that is open is next.
+    at = changing ? Math.min(here + 1, last) : item.criteria.findIndex((one) => scores[one.name] === undefined);
+    if (!decides) at = here;
     mark();
-    if (at === -1 && (item.criteria.length === 1 || !before.scores)) send();
+    const whole = item.criteria.every((one) => scores[one.name] !== undefined);
+    if (decides && whole && (!changing || last === 0)) send();
   };
   const send = () => {
     const missing = item.criteria.filter((one) => scores[one.name] === undefined);
@@ -22,12 +30,17 @@ export function rating(item, { keys, answer, text, before }) {
   const inputs = new Map();
   const rows = item.criteria.map((criterion) => {
     const radios = Array.from({ length: criterion.levels }, (_, i) =>
-      el("input", { type: "radio", name: `rate-${item.key}-${criterion.name}`, value: String(i + 1), checked: scores[criterion.name] === i + 1, on: { click: () => give(criterion, i + 1) } }));
+      el("input", { type: "radio", name: `rate-${item.key}-${criterion.name}`, value: String(i + 1), checked: scores[criterion.name] === i + 1, on: { click: () => give(criterion, i + 1, pointed) } }));
     inputs.set(criterion.name, radios);
-    return el("fieldset", { class: "grades" }, el("legend", {}, criterion.label),
+    return el("fieldset", { class: "grades scale" }, el("legend", {}, criterion.label),
       el("span", { class: "end" }, t("worst")),
       radios.map((radio, i) => el("label", {}, radio, el("span", {}, String(i + 1)))),
       el("span", { class: "end" }, t("best")));
+  });
+  rows.forEach((row, i) => {
+    row.addEventListener("pointerdown", () => (pointed = true));
+    row.addEventListener("keydown", () => (pointed = false));
+    row.addEventListener("focusin", () => { at = i; mark(); });
   });
   const mark = () => rows.forEach((row, i) => row.classList.toggle("now", i === at));
   const submit = el("button", { type: "button", class: "act", on: { click: send } }, t("send"), " ", el("kbd", {}, keys.label("submit")));
@@ -40,7 +53,7 @@ export function rating(item, { keys, answer, text, before }) {
         const now = item.criteria[at === -1 ? 0 : at];
         // On a scale of more than nine, 0 stands for ten.
         const grade = n === 0 ? 10 : n;
-        return grade <= now.levels ? give(now, grade) : false;
+        return grade <= now.levels ? give(now, grade, true) : false;
       },
     },
   };

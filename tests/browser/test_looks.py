@@ -1,0 +1,159 @@
+"""How pages look: wide, on a phone, light, dark, in two languages, to those who cannot see them; kept as pictures."""
+
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+SHOTS = ROOT / "runs" / "screenshots"
+PAGES = ["/", "/dashboard", "/make", "/people"]
+PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
+WIDE = {"viewport": {"width": 1200, "height": 800}}
+NAMES = {"/": "home", "/nowhere": "missing"}
+FORMS = ["comparison", "ranking", "rating", "edit"]
+TWO = [{"name": "truth", "label": "Is it true?"}, {"name": "manner", "label": "Is it said well?", "levels": 7}]
+OVER = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+
+
+@pytest.fixture(scope="module")
+def projects(place) -> dict[str, str]:
+    """One of each form, with everything that can be asked."""
+    given = {"criteria": TWO, "strength": True, "instructions": "Look, listen, and then choose.", "overlap": 50}
+    return {form: place.project(title=f"About {form}", forms=[form], **given) for form in FORMS}
+
+
+def half(person, form: str) -> None:
+    """In the middle of an answer."""
+    person.press(*{"comparison": "1", "ranking": "21", "rating": "4", "edit": "!"}[form])
+
+
+def every(person, projects: dict[str, str]):
+    """One page after another: its name, when it is to be looked at."""
+    page, base = person.page, person.place.address
+    item = person.place.ask("GET", f"/projects/{projects['comparison']}/items")["items"][0]["id"]
+    for path in [*PAGES, f"/projects/{projects['comparison']}", f"/items/{item}", "/nowhere"]:
+        page.goto(base + path)
+        yield NAMES.get(path) or path.strip("/").split("/")[0]
+    for form, slug in projects.items():
+        person.open(slug)
+        page.wait_for_load_state("networkidle")
+        yield form
+        half(person, form)
+        page.wait_for_timeout(100)
+        yield f"{form}-half"
+    person.open(projects["comparison"])
+    for key, name in (("?", "keys"), ("u", "past"), ("z", "zoom")):
+        person.press(key)
+        page.wait_for_timeout(200)
+        yield name
+        person.press("Escape")
+    person.context.clear_cookies()
+    page.goto(base + "/enter")
+    yield "enter"
+
+
+@pytest.mark.parametrize("locale", ["en-GB", "zh-CN"])
+@pytest.mark.parametrize("size", [WIDE, PHONE], ids=["1200", "390"])
+def test_every_page_is_looked_at_and_none_is_too_wide(enter, projects, size, locale):
+    person = enter(
+        role="owner", name=f"Anna {size['viewport']['width']} {locale}", locale=locale, color_scheme="light", **size
+    )
+    person.open(projects["comparison"])
+    person.press("3", "1", "2")
+    person.kept(2)
+    SHOTS.mkdir(parents=True, exist_ok=True)
+    wide = {}
+    for name in every(person, projects):
+        path = SHOTS / f"{name}-{size['viewport']['width']}-{locale[:2]}.png"
+        person.page.screenshot(path=str(path), full_page=name not in ("keys", "past", "zoom"))
+        if over := person.page.evaluate(OVER):
+            wide[name] = over
+    assert wide == {}
+    assert len(list(SHOTS.glob(f"*-{size['viewport']['width']}-{locale[:2]}.png"))) >= 19
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing_serious(enter, projects, axe, scheme):
+    # The script of axe-core comes from outside, which the pages' policy forbids.
+    person = enter(role="owner", name=f"Anna {scheme}", color_scheme=scheme, bypass_csp=True)
+    person.open(projects["comparison"])
+    person.press("3", "1", "2")
+    person.kept(2)
+    found = []
+    for name in every(person, projects):
+        person.page.evaluate(axe)
+        told = person.page.evaluate("axe.run({ resultTypes: ['violations'] })")
+        for one in told["violations"]:
+            if one["impact"] in ("serious", "critical"):
+                found.append((name, one["id"], [node["html"][:160] for node in one["nodes"]][:3]))
+    assert found == [], "\n".join(map(str, found))
+
+
+def test_chinese_by_the_browsers_wish_and_by_the_button(enter, projects):
+    person = enter(locale="zh-CN")
+    page = person.open(projects["comparison"])
+    assert page.locator("html").get_attribute("lang") == "zh"
+    assert page.locator("#question").inner_text() == "哪个回答更好？"
+    with page.expect_navigation():
+        page.get_by_role("button", name="English").click()
+    page.wait_for_selector("#question")
+    assert page.locator("#question").inner_text() == "Which answer is better?"
+    # One's own choice goes before the browser's wish, on every page.
+    page.goto(person.place.address)
+    assert page.locator("h1").inner_text() == "Projects"
+    with page.expect_navigation():
+        page.get_by_role("button", name="中文").click()
+    assert page.locator("h1").inner_text() == "项目"
+
+
+def test_entering_by_an_invitation_leaves_no_trace_of_it(browser, place):
+    owner = place.ask("POST", "/users", {"name": "invited guest"})
+    context = browser.new_context()
+    page = context.new_page()
+    asked = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.goto(f"{place.address}/enter#{owner['invite']}")
+    page.wait_for_url(f"{place.address}/")
+    assert "invited guest" in page.locator("#leave").inner_text()
+    assert not any(owner["invite"] in url for url in asked)
+    page.go_back()
+    assert owner["invite"] not in page.url
+    page.goto(f"{place.address}/enter#{owner['invite']}")
+    page.locator("#errors:not(:empty)").wait_for()
+    assert "was used" in page.locator("#errors").inner_text()
+    page.goto(f"{place.address}/")
+    page.locator("#leave").click()
+    page.wait_for_url("**/enter")
+    assert not [one for one in context.cookies() if one["name"] == "harken_session"]
+    context.close()
+
+
+def test_a_project_is_made_closed_and_opened(enter):
+    person = enter(role="owner")
+    page = person.page
+    page.goto(f"{person.place.address}/make")
+    page.get_by_label("Title").fill("Made by hand")
+    page.get_by_label("policy-0").check()
+    page.get_by_label("policy-1").check()
+    page.get_by_role("button", name="Make the project").click()
+    page.wait_for_url("**/projects/made-by-hand")
+    assert page.locator("tbody tr").count() > 20
+    assert "What is number" in page.locator("tbody").inner_text()
+    page.get_by_role("button", name="Close the project").click()
+    page.get_by_role("button", name="Open the project").wait_for()
+    person.page.goto(f"{person.place.address}/p/made-by-hand")
+    assert person.page.url == f"{person.place.address}/"
+
+
+def test_people_are_invited_and_removed(enter):
+    person = enter(role="owner")
+    page = person.page
+    page.goto(f"{person.place.address}/people")
+    page.get_by_label("Name").fill("Zoë O'Neill")
+    page.get_by_role("button", name="Make an invitation").click()
+    page.locator("#link:not([hidden])").wait_for()
+    assert page.locator("#invite").input_value().startswith(f"{person.place.address}/enter#")
+    page.reload()
+    remove = page.locator('[data-remove="Zoë O\'Neill"]')
+    remove.click()
+    remove.wait_for(state="detached")
