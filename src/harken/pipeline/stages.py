@@ -1,5 +1,6 @@
 """The order of the loop: which stages a recipe has, what each reads and leaves."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -55,10 +56,14 @@ class _Plan:
         answer = completions_work(self.round, self.policy)
         about = (f"{here}/completions", *earlier)
         ask, settings = feedback_work(self.round), self.settings("data", "feedback")
-        more = ("judge.json",) if self.plain["feedback"]["annotator"] == "judge" else ()
+        config = self.plain["feedback"]
+        more = ("judge.json",) if config["annotator"] == "judge" else ()
+        told = self.stage("collect", "feedback.jsonl", about, settings, ask, *more)
+        if config["answers"] is not None:
+            told = replace(told, reads=(*told.reads, Path(config["answers"])))
         return [
             self.stage("collect", "completions.jsonl", (self.policy,), self.settings("data", "completions"), answer),
-            self.stage("collect", "feedback.jsonl", about, settings, ask, *more),
+            told,
         ]
 
     def teach(self) -> list[Stage]:
@@ -87,7 +92,9 @@ class _Plan:
         work = evaluation_work(self.round, self.arms, self.policy)
         report = report_work(self.round)
         return [
-            self.stage("evaluate", "evaluation.json", ("sft", *made), settings, work, "answers.jsonl"),
+            self.stage(
+                "evaluate", "evaluation.json", ("sft", *made), settings, work, "answers.jsonl", "held_out.jsonl"
+            ),
             self.stage("report", "report.html", (f"{self.here}/evaluation", *made), self.plain, report),
         ]
 

@@ -8,13 +8,17 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
 from harken.studio import static_files
-from harken.studio.api import answering, answers, media, people, projects, session
+from harken.studio.api import answering, answers, chat, media, people, projects, session, teach
 from harken.studio.api import webhooks as webhooks_api
 from harken.studio.drawing import Drawings
+from harken.studio.endpoints import Endpoints
 from harken.studio.guard import Guard
 from harken.studio.pages import answering as answering_pages
 from harken.studio.pages import board
+from harken.studio.pages import chat as chat_pages
+from harken.studio.pages import teach as teach_pages
 from harken.studio.state import Studio
+from harken.studio.teaching import Teaching
 from harken.studio.throttle import Throttle
 from harken.studio.webhooks import Webhooks
 
@@ -26,10 +30,14 @@ ROUTERS = (
     media.router,
     answers.router,
     webhooks_api.router,
+    chat.router,
+    teach.router,
 )
-PAGES = (answering_pages.router, board.router, static_files.router)
+PAGES = (answering_pages.router, board.router, static_files.router, chat_pages.router, teach_pages.router)
 TRIES, EVERY = 10, 6.0
 """Tries at entering that may come at once, and seconds until one more is allowed."""
+TURNS, TURN_EVERY = 20, 3.0
+"""Turns of a chat, of one visitor, likewise."""
 
 
 def make_app(studio: Studio) -> FastAPI:
@@ -55,6 +63,10 @@ def make_app(studio: Studio) -> FastAPI:
     app.state.studio = studio
     app.state.drawings = Drawings()
     app.state.throttle = Throttle(TRIES, EVERY)
+    app.state.chat_throttle = Throttle(TURNS, TURN_EVERY)
+    app.state.under_way = set()
+    app.state.endpoints = Endpoints(studio.config.endpoints)
+    app.state.teaching = Teaching(studio.config.folder, studio.config.runs)
     for router in (*ROUTERS, *PAGES):
         app.include_router(router)
     app.add_exception_handler(HTTPException, _say)
