@@ -8,12 +8,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 
 from harken.data.blobs import Blobs
 from harken.feedback.intake import answer_record
 from harken.feedback.records import named_completions, prompt_from_json
-from harken.feedback.schema import prompts
+from harken.feedback.schema import answers, prompts
 from harken.feedback.store import FeedbackStore
 from harken.studio.state import Studio
 from harken.studio.teaching import TeachError
@@ -156,11 +156,20 @@ def _about(studio: Studio, known: set[str]) -> Iterable[str]:
             yield json.dumps(answer_record(answer), ensure_ascii=False) + "\n"
 
 
-def count_answers(studio: Studio, run: Path) -> int:
-    """How many answers there are about a run's completions now."""
-    known = {
-        c.id for n in rounds(run, "completions.jsonl") for c in _completions(run / f"rounds/{n}/completions.jsonl")
-    }
-    if not known:
-        return 0
-    return sum(known.issuperset(named_completions(answer.feedback)) for answer in studio.store.answers())
+def count_answers(studio: Studio, run: Path, known: dict[Path, tuple[object, int]]) -> int:
+    """How many answers there are about a run's completions now.
+
+    Args:
+        studio: whose store.
+        run: its folder.
+        known: what was counted before, by run; counted again only where something changed.
+    """
+    files = [run / f"rounds/{n}/completions.jsonl" for n in rounds(run, "completions.jsonl")]
+    with studio.store.reading() as connection:
+        newest = connection.scalar(select(func.max(answers.c.seq)))
+    state = (newest, [file.stat().st_mtime_ns for file in files])
+    if run not in known or known[run][0] != state:
+        names = {completion.id for file in files for completion in _completions(file)}
+        about = (names.issuperset(named_completions(answer.feedback)) for answer in studio.store.answers())
+        known[run] = (state, sum(about) if names else 0)
+    return known[run][1]

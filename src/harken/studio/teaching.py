@@ -65,6 +65,7 @@ class Teaching:
     def __init__(self, folder: Path, runs: Path):
         self._kept, self._runs, self._recipes = folder / "teach", runs, folder / "recipes"
         self._children: dict[str, subprocess.Popen[bytes]] = {}
+        self.counted: dict[Path, tuple[object, int]] = {}
 
     @property
     def sizes(self) -> tuple[str, ...]:

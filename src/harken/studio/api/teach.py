@@ -175,7 +175,12 @@ async def _shown(studio: Studio, teaching: Teaching, name: str) -> dict[str, Any
             {"stage": line["stage"], "name": line["name"], "first": line["y"][0], "last": line["y"][-1]}
             for line in curves(run)
         ]
-        return {**told, "answers": count_answers(studio, run), "figures": lines, "evaluation": evaluation_of(run)}
+        return {
+            **told,
+            "answers": count_answers(studio, run, teaching.counted),
+            "figures": lines,
+            "evaluation": evaluation_of(run),
+        }
 
     told = await run_in_threadpool(read)
     return {**told, "questions": _of(studio, f"{name}-round-"), "comparisons": _of(studio, f"{name}-blind-")}
