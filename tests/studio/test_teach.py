@@ -93,7 +93,9 @@ def test_what_people_say_in_the_studio_teaches_a_model_and_they_compare_it_blind
     assert {a.key: a.feedback for a in learnt} == wanted
     assert len(learnt) == said
 
+    assert not told["compared"]
     blind = post(olga, "/first/comparison", 201)
+    assert olga.get("/api/v1/teach/first").json()["compared"]
     assert post(olga, "/first/comparison", 201)["slug"] == blind["slug"] == "first-blind-1"
     assert answer_all(ann, blind["slug"]) == blind["items"] > 0
     assert {"first/before", "first/after"} <= {one["policy"] for one in standings(studio)}

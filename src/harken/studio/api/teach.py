@@ -172,7 +172,13 @@ async def _shown(studio: Studio, teaching: Teaching, name: str) -> dict[str, Any
     def read() -> dict[str, Any]:
         told = teaching.progress(name)
         lines = [
-            {"stage": line["stage"], "name": line["name"], "first": line["y"][0], "last": line["y"][-1]}
+            {
+                "stage": line["stage"],
+                "name": line["name"],
+                "steps": int(line["x"][-1]) + 1,
+                "first": line["y"][0],
+                "last": line["y"][-1],
+            }
             for line in curves(run)
         ]
         return {
@@ -180,10 +186,20 @@ async def _shown(studio: Studio, teaching: Teaching, name: str) -> dict[str, Any
             "answers": count_answers(studio, run, teaching.counted),
             "figures": lines,
             "evaluation": evaluation_of(run),
+            "compared": _compared(studio, teaching, name),
         }
 
     told = await run_in_threadpool(read)
     return {**told, "questions": _of(studio, f"{name}-round-"), "comparisons": _of(studio, f"{name}-blind-")}
+
+
+def _compared(studio: Studio, teaching: Teaching, name: str) -> bool:
+    """Whether the newest evaluation has its blind comparison."""
+    try:
+        digest, known = evaluation_digest(teaching.folder(name)), teaching.job(name).evaluations
+    except TeachError:
+        return False
+    return digest in known and f"{name}-blind-{known.index(digest) + 1}" in studio.projects
 
 
 def _of(studio: Studio, slug: str) -> list[dict[str, Any]]:

@@ -21,13 +21,14 @@ let undecided = null;
 if (byId("models")) begin();
 
 async function begin() {
+  byId("say").before(byId("errors")); // where the eyes are, however long the conversation
   byId("two").addEventListener("change", () => (byId("other").hidden = !byId("two").checked));
   byId("temperature").addEventListener("input", () => (byId("warm").textContent = byId("temperature").value));
   byId("anew").addEventListener("click", anew);
   byId("say").addEventListener("submit", (event) => { event.preventDefault(); speak(); });
   byId("models").addEventListener("submit", (event) => event.preventDefault());
   byId("stop").addEventListener("click", () => asking?.abort());
-  byId("words").addEventListener("keydown", (event) => {
+  byId("message").addEventListener("keydown", (event) => {
     if (event.key !== "Enter" || event.shiftKey || event.isComposing) return;
     event.preventDefault();
     speak();
@@ -74,7 +75,7 @@ function anew() {
   after = null;
   settle();
   byId("talk").replaceChildren();
-  byId("words").focus();
+  byId("message").focus();
 }
 
 async function attach(kind, bytes, name) {
@@ -84,7 +85,7 @@ async function attach(kind, bytes, name) {
     const remove = el("button", { type: "button", class: "small", "aria-label": t("chat.remove", { name }) }, "✕");
     const node = el("li", {}, kind === "image" ? el("img", { src: part.url, alt: name }) : el("audio", { src: part.url, controls: true, "aria-label": name }), remove);
     const one = { type: kind, sha256: part.sha256, node };
-    remove.addEventListener("click", () => { attached.splice(attached.indexOf(one), 1); node.remove(); byId("words").focus(); });
+    remove.addEventListener("click", () => { attached.splice(attached.indexOf(one), 1); node.remove(); byId("message").focus(); });
     attached.push(one);
     byId("attached").append(node);
     say(t("chat.attached", { name }));
@@ -116,7 +117,7 @@ async function record() {
 }
 
 async function speak() {
-  const words = byId("words").value.trim();
+  const words = byId("message").value.trim();
   if (asking || !known.length || !(words || attached.length)) return;
   const two = byId("two").checked;
   const asked = [known[Number(byId("first").value)], ...(two ? [known[Number(byId("second").value)]] : [])].map(({ endpoint, model }) => ({ endpoint, model }));
@@ -136,7 +137,7 @@ async function speak() {
       kept ||= Boolean(line.kept);
     }, asking.signal);
     if (!kept) throw new Error(t("chat.broken"));
-    byId("words").value = "";
+    byId("message").value = "";
     attached.splice(0);
     byId("attached").replaceChildren();
     judge(shown.cards);
@@ -153,7 +154,7 @@ async function speak() {
 }
 
 function open(shown, line) {
-  shown.mine = el("div", { class: "mine" }, showPrompt([{ role: "user", parts: line.said }]).node.childNodes);
+  shown.mine = el("div", { class: "mine" }, [...showPrompt([{ role: "user", parts: line.said }]).node.childNodes]);
   shown.cards = line.candidates.map((id, n) => {
     const text = el("div", { class: "text waits" });
     const name = line.candidates.length > 1 ? t(`side.${n}`) : t("role.assistant");
@@ -172,7 +173,7 @@ function judge(cards) {
   }
   after = cards[0].id;
   if (cards.length === 1) {
-    byId("words").focus();
+    byId("message").focus();
     return;
   }
   const since = performance.now();
@@ -191,7 +192,7 @@ function judge(cards) {
       });
       for (const button of row.querySelectorAll("button")) button.setAttribute("aria-pressed", String(button.dataset.choice === choice));
       say(t("chat.noted"));
-      byId("words").focus();
+      byId("message").focus();
     } catch (error) {
       say(error.message, "error");
     } finally {
@@ -227,7 +228,7 @@ function thumbs(card) {
       say(error.message, "error");
     }
   };
-  const yes = el("button", { type: "button", class: "small", "aria-pressed": "false", "aria-label": t("chat.up"), on: { click: () => give(true) } }, "👍");
-  const no = el("button", { type: "button", class: "small", "aria-pressed": "false", "aria-label": t("chat.down"), on: { click: () => give(false) } }, "👎");
+  const yes = el("button", { type: "button", "aria-pressed": "false", on: { click: () => give(true) } }, t("chat.up"));
+  const no = el("button", { type: "button", "aria-pressed": "false", on: { click: () => give(false) } }, t("chat.down"));
   return el("div", { class: "thumbs", role: "group", "aria-label": t("chat.thumbs") }, yes, no);
 }

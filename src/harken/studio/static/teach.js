@@ -64,14 +64,14 @@ function panel(run, going) {
       el("p", {}, t("teach.answers", { n: run.answers })),
       asked ? el("p", {}, run.questions.map((one) => el("a", { class: run.answers ? "button" : "button act", href: `/p/${one.slug}` }, `${t("teach.answer")} (${t("left", { n: one.left })})`)))
         : here ? null : button(run, "questions", t("teach.questions"), !run.answers)]),
-    step("train", trained, run.answers > 0 && !trained, !run.answers ? null : [
+    step("train", trained && !here, here ? run.doing === "train" : run.answers > 0 && !trained, !run.answers ? null : [
       here && run.doing === "train" ? tasks(run) : null,
       trained && !here ? figures(run) : null,
       here ? null : button(run, "train", trained ? t("teach.again") : t("teach.train"), !trained, Boolean(going))]),
-    step("compare", run.comparisons.length > 0, trained && !run.comparisons.length, !trained ? null : [
-      run.comparisons.length ? el("p", {}, run.comparisons.map((one) => [el("a", { class: "button act", href: `/p/${one.slug}` }, `${one.title} (${t("left", { n: one.left })})`), " "])) : null,
+    step("compare", run.compared, trained && !here && !run.compared, !trained ? null : [
+      run.comparisons.length ? el("p", {}, run.comparisons.flatMap((one) => [el("a", { class: one.left ? "button act" : "button", href: `/p/${one.slug}` }, `${one.title} (${t("left", { n: one.left })})`), " "])) : null,
       el("p", {}, el("a", { href: "/dashboard" }, t("teach.board"))),
-      here ? null : button(run, "comparison", t("teach.compare"), !run.comparisons.length)]),
+      here || run.compared ? null : button(run, "comparison", t("teach.compare"), true)]),
   ];
   return el("section", { class: "panel", "aria-label": run.name },
     el("h2", {}, run.name, " ", el("span", { class: "quiet" }, t(`teach.state.${run.state}`))),
@@ -91,10 +91,13 @@ function button(run, what, label, first, off = false) {
 function tasks(run) {
   const list = el("ul", { class: "tasks" }, run.stages.map((stage) => {
     const name = stage.name.replace(/^rounds\/1\//, "");
+    // The process speaks now and then; the steps that it wrote down are newer.
+    const steps = Math.max(0, ...run.figures.filter((line) => line.stage === stage.name).map((line) => line.steps));
+    const done = Math.min(stage.total, Math.max(stage.done, steps));
     const bar = el("progress", { "aria-label": name, max: stage.total || 1 });
     if (stage.state !== "running") bar.value = stage.total || 1;
-    else if (stage.total) bar.value = stage.done;
-    const clock = stage.seconds === null ? (stage.total ? `${stage.done} / ${stage.total}` : "…") : `${stage.seconds} s`;
+    else if (stage.total) bar.value = done;
+    const clock = stage.seconds === null ? (stage.total ? `${done} / ${stage.total}` : "…") : `${stage.seconds} s`;
     return el("li", {}, el("span", {}, name), bar, el("span", { class: "clock" }, clock));
   }));
   return el("div", {}, list, latest(run), button(run, "stop", t("teach.stop"), false), log(run));
