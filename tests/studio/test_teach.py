@@ -161,7 +161,7 @@ def test_only_names_and_sizes_that_there_are(people, tmp_path):
         assert words in post(olga, "", 409, name=name, size=size)["error"]
     for path in ("/x", "/..%2fstudio", "/there"):
         assert olga.get(f"/api/v1/teach{path}").status_code == 404
-    assert olga.get("/api/v1/teach").json() == {"runs": [], "going": None, "sizes": ["quick", "whole"]}
+    assert olga.get("/api/v1/teach").json() == {"runs": [], "going": None, "sizes": ["whole", "quick"]}
 
 
 def test_another_process_of_the_same_id_is_not_the_run(people, tmp_path):

@@ -39,7 +39,7 @@ class Begin(Body):
     """A new run."""
 
     name: str = Field(max_length=40)
-    size: str = Field("quick", max_length=100)
+    size: str = Field("whole", max_length=100)
 
 
 def teaching_of(request: Request) -> Teaching:
@@ -143,7 +143,8 @@ async def compare(name: str, request: Request, studio: TheStudio, visitor: Write
     digest = await _lesson(lambda: evaluation_digest(run))
     number = teaching.shown(name, digest)
     lesson = await _lesson(lambda: before_and_after(run, name, number))
-    settings = {"title": f"{name}: before and after, blind", "policies": list(lesson.policies)}
+    counted = f" ({number})" if number > 1 else ""
+    settings = {"title": f"{name}: before and after, blind{counted}", "policies": list(lesson.policies)}
     return await _project(studio, visitor, run, lesson, NewProject(settings=settings, slug=f"{name}-blind-{number}"))
 
 
