@@ -29,6 +29,10 @@ WANTED = {
         ("post", "/api/v1/media"),
         ("get", "/media/{sha256}"),
         ("get", "/media/{sha256}/peaks"),
+        ("get", "/api/v1/chat/models"),
+        ("post", "/api/v1/chat/turns"),
+        ("post", "/api/v1/chat/choices"),
+        ("post", "/api/v1/chat/thumbs"),
     },
     "read": {
         ("get", "/api/v1/answers"),
@@ -41,6 +45,14 @@ WANTED = {
         ("post", "/api/v1/projects"),
         ("patch", "/api/v1/projects/{slug}"),
         ("post", "/api/v1/projects/{slug}/items"),
+        ("get", "/api/v1/teach"),
+        ("post", "/api/v1/teach"),
+        ("get", "/api/v1/teach/{name}"),
+        ("post", "/api/v1/teach/{name}/questions"),
+        ("post", "/api/v1/teach/{name}/train"),
+        ("post", "/api/v1/teach/{name}/continue"),
+        ("post", "/api/v1/teach/{name}/stop"),
+        ("post", "/api/v1/teach/{name}/comparison"),
     },
     "admin": {
         ("get", "/api/v1/users"),
@@ -92,7 +104,7 @@ def test_every_route_asks_for_its_scope(people, role):
 
 def test_pages_for_owners_are_shut_to_others_and_all_pages_send_strangers_to_the_door(people):
     ann, olga = people.client("ann"), people.client("olga", "owner")
-    for path in ("/dashboard", "/make", "/people"):
+    for path in ("/dashboard", "/make", "/people", "/teach"):
         assert ann.get(path).status_code == 403
         assert olga.get(path).status_code == 200
         told = people.stranger().get(path, follow_redirects=False)

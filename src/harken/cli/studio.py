@@ -1,7 +1,7 @@
 """`harken studio`: the page where people answer. Loads no torch."""
 
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NoReturn
@@ -15,6 +15,7 @@ from harken.feedback.database import StoreError
 from harken.studio.accounts import SETTLED, Accounts, Role, User
 from harken.studio.app import make_app
 from harken.studio.config import LOOPBACK, StudioConfig
+from harken.studio.endpoints import Endpoints
 from harken.studio.serving import server_config
 from harken.studio.state import Studio, open_accounts, open_studio
 
@@ -30,7 +31,11 @@ LISTEN = typer.Option("127.0.0.1:8400", "--listen", help="Address and port; port
 NAMES = typer.Option(None, "--name", help="A host name that browsers may use, as behind a proxy.", show_default=False)
 SECURE = typer.Option(False, "--https", help="Browsers reach it by https, through a proxy.")
 ENDPOINTS = typer.Option(
-    None, "--model", help="Address of an OpenAI-compatible server for the chat page.", show_default=False
+    None,
+    "--model",
+    help="Address of an OpenAI-compatible server for the chat page, such as http://127.0.0.1:8000; of one that takes a "
+    'key, "ADDRESS VARIABLE" with the environment variable that holds it.',
+    show_default=False,
 )
 ROLE = typer.Option("annotator", "--role", help="annotator, reviewer or owner.")
 NEW_ROLE = typer.Argument(..., help="annotator, reviewer or owner.")
@@ -49,6 +54,7 @@ def studio(
     """Listen, print a link that works once, and serve until Ctrl-C."""
     if context.invoked_subcommand is not None:
         return
+    _check(model or ())
     host, _, port = listen.rpartition(":")
     if not host or not port.isdecimal() or int(port) > 65535:
         _fail(f"--listen {listen}: give an address and a port, such as 127.0.0.1:8400")
@@ -66,6 +72,14 @@ def studio(
         opened = _open(config)
         _greet(opened)
         uvicorn.Server(server_config(make_app(opened), config.secure)).run(sockets=[listening])
+
+
+def _check(models: Sequence[str]) -> None:
+    """End with words where a model server is named that cannot be."""
+    try:
+        Endpoints(models)
+    except ValueError as wrong:
+        _fail(f"--model: {wrong}")
 
 
 def _fail(why: str) -> NoReturn:

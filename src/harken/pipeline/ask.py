@@ -2,14 +2,17 @@
 
 import json
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 from harken.data.encoded import EncodedPrompts
 from harken.data.seeds import derive
 from harken.feedback.annotators.annotator import Annotator
 from harken.feedback.annotators.human import HumanAnnotator
 from harken.feedback.annotators.judge import JudgeAnnotator
+from harken.feedback.exchange.parcel import answer_from_json
 from harken.feedback.position_bias import JudgeReport
 from harken.feedback.queue import Compare
+from harken.feedback.records import named_completions, prompt_to_json
 from harken.feedback.store import FeedbackStore
 from harken.pipeline.artefact import write_text
 from harken.pipeline.roles import load_as
@@ -18,7 +21,7 @@ from harken.pipeline.teach import Work
 from harken.pipeline.verbs import ask
 from harken.train.answering import Sampling, sample_completions
 from harken.train.loop import Interrupted
-from harken.types import Completion
+from harken.types import Answer, Completion, Prompt
 
 
 def completions_work(round_: int, policy: str) -> Work:
@@ -45,6 +48,12 @@ def write_completions(run: Run, name: str, completions: Sequence[Completion]) ->
     """One completion a line."""
     fields = ("id", "prompt_id", "text", "policy", "finished")
     lines = [json.dumps({f: getattr(c, f) for f in fields}, ensure_ascii=False) + "\n" for c in completions]
+    write_text(run.folder / name, "".join(lines))
+
+
+def write_prompts(run: Run, name: str, prompts: Sequence[Prompt]) -> None:
+    """One prompt a line, its media by hash."""
+    lines = [json.dumps(prompt_to_json(prompt), ensure_ascii=False) + "\n" for prompt in prompts]
     write_text(run.folder / name, "".join(lines))
 
 
@@ -81,6 +90,52 @@ def report_judge(run: Run, round_: int, report: JudgeReport) -> None:
     run.progress.say(report.text())
 
 
+def take_answers(run: Run, store: FeedbackStore, completions: Sequence[Completion], path: Path) -> None:
+    """Take what people said elsewhere of the run's completions; what they said of others is counted and left out.
+
+    Args:
+        run: told of what was left out.
+        store: the run's, which holds the completions of this round and of those before.
+        completions: of this round; without an answer about them there is nothing to go on with.
+        path: the answers, one a line.
+
+    Raises:
+        Interrupted: if nobody has answered yet: the run waits.
+        RunError: if a line is no answer.
+    """
+    given = read_answers(path) if path.is_file() else []
+    known, asked = {c.id for c in store.completions()}, {c.id for c in completions}
+    about = [answer for answer in given if known.issuperset(named_completions(answer.feedback))]
+    if not any(asked.intersection(named_completions(answer.feedback)) for answer in about):
+        raise Interrupted(
+            f"{run.folder / 'feedback.db'} holds {len(completions)} new completions that people can be asked about, "
+            f"and the run waits for their answers in {path}"
+        )
+    if len(about) < len(given):
+        run.progress.say(
+            f"{len(given) - len(about)} of {len(given)} answers in {path} speak of other completions and are left out"
+        )
+    store.add_answers(about)
+
+
+def read_answers(path: Path) -> list[Answer]:
+    """Answers, one a line, as a store writes them (`seq`, which the studio adds, is read over).
+
+    Raises:
+        RunError: naming the first line that is none.
+    """
+    out = []
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+        try:
+            said = json.loads(line)
+            out.append(answer_from_json({key: value for key, value in said.items() if key != "seq"}))
+        except (ValueError, AttributeError) as error:
+            raise RunError(
+                f"{path}, line {number}: {error}; write answers as rounds/1/feedback.jsonl has them"
+            ) from error
+    return out
+
+
 def feedback_work(round_: int, chosen: Callable[[Run], Sequence[Compare]] | None = None) -> Work:
     """Ask people, or the world's simulated annotators, about a round's completions.
 
@@ -104,6 +159,10 @@ def feedback_work(round_: int, chosen: Callable[[Run], Sequence[Compare]] | None
             seed = derive(run.recipe.seed, stage)
             store.add_prompts(prompts)
             store.add_completions(completions)
+            if run.recipe.feedback.answers is not None:
+                take_answers(run, store, completions, Path(run.recipe.feedback.answers))
+                store.export_jsonl(run.folder / f"rounds/{round_}/feedback.jsonl")
+                return
             annotators = annotators_of(run, round_)
             pairs = None if chosen is None else chosen(run)
             report = ask(store, completions, annotators, run.recipe.feedback, seed, on_answer, pairs)

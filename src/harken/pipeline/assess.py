@@ -19,7 +19,7 @@ from harken.evaluate.metrics.win_rate import win_rate
 from harken.models.load import weights_dtype
 from harken.models.model import Model
 from harken.pipeline.artefact import write_text
-from harken.pipeline.ask import write_completions
+from harken.pipeline.ask import write_completions, write_prompts
 from harken.pipeline.reward_figures import SAME, judge_reward_model, reward_curve
 from harken.pipeline.roles import load_as
 from harken.pipeline.run import Run
@@ -53,6 +53,7 @@ def evaluation_work(round_: int, arms: tuple[str, ...], policy: str) -> Work:
             answers[name] = _answer(run, model, name)
             run.progress.advance(stage, done + 1, total)
         write_completions(run, f"{here}/answers.jsonl", [c for made in answers.values() for c in made])
+        write_prompts(run, f"{here}/held_out.jsonl", run.world.test)
         found = compare(run, answers["sft"], answers["aligned"], reward)
         found |= _divergence(run, models["aligned"], models["sft"], answers["aligned"])
         for arm in arms[1:]:

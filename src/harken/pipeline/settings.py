@@ -116,7 +116,8 @@ class FeedbackConfig:
     """What is asked, and of whom.
 
     Attributes:
-        annotator: `simulated` (only worlds have these), `me` (asks in the terminal) or `judge` (a model).
+        annotator: `simulated` (only worlds have these), `me` (asks in the terminal), `judge` (a model) or `file`:
+            people answered elsewhere, as in the studio, and what they said is in `answers`.
         comparisons: how many comparisons.
         rankings: how many rankings.
         ratings: how many ratings.
@@ -126,9 +127,11 @@ class FeedbackConfig:
             random pairs in every round.
         random_share: share of the comparisons that a policy leaves to chance.
         judge: which model, where, and what it is told; for `judge`, which neither ranks nor edits.
+        answers: for `file`: answers about the run's completions, one a line, as a store writes them
+            (`rounds/1/feedback.jsonl`, the studio's `/api/v1/answers`). The run waits until there are some.
     """
 
-    annotator: Literal["simulated", "me", "judge"] = "simulated"
+    annotator: Literal["simulated", "me", "judge", "file"] = "simulated"
     comparisons: int = 900
     rankings: int = 0
     ratings: int = 300
@@ -137,10 +140,13 @@ class FeedbackConfig:
     select: SelectionConfig = field(default_factory=lambda: SelectionConfig("random"))
     random_share: float = 0.25
     judge: JudgeConfig | None = None
+    answers: str | None = None
 
     def __post_init__(self) -> None:
         at_least(self, "feedback", comparisons=0, rankings=0, ratings=0, edits=0, overlap=1)
         share(self, "feedback", "random_share")
+        if (self.annotator == "file") != (self.answers is not None):
+            raise ValueError("feedback.annotator=file and feedback.answers=PATH belong together; say both or neither")
         if self.annotator != "judge":
             return
         if self.judge is None:

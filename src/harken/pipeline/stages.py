@@ -1,5 +1,6 @@
 """The order of the loop: which stages a recipe has, what each reads and leaves."""
 
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -57,9 +58,10 @@ class _Plan:
         answer = completions_work(self.round, self.policy)
         about = (f"{here}/completions", *earlier)
         ask, settings = feedback_work(self.round), self.settings("data", "feedback")
-        more = ("judge.json",) if self.plain["feedback"]["annotator"] == "judge" else ()
+        config = self.plain["feedback"]
+        more = ("judge.json",) if config["annotator"] == "judge" else ()
         out = [self.stage("collect", "completions.jsonl", (self.policy,), self.settings("data", "completions"), answer)]
-        if self.plain["feedback"]["select"]["policy"] != "random":
+        if config["select"]["policy"] != "random":
             known = tuple(f"rounds/{r}/{made}" for r in range(1, self.round) for made in ("completions", "feedback"))
             newest = (f"rounds/{self.round - 1}/reward",) if self.round > 1 else ()
             share, split = self.plain["completions"]["held_out"], self.plain["reward"]["split"]
@@ -68,7 +70,10 @@ class _Plan:
             out.append(self.stage("collect", "selection.jsonl", (f"{here}/completions", *known, *newest), held, choose))
             ask = feedback_work(self.round, partial(chosen_pairs, round_=self.round))
             about = (*about, f"{here}/selection")
-        return [*out, self.stage("collect", "feedback.jsonl", about, settings, ask, *more)]
+        told = self.stage("collect", "feedback.jsonl", about, settings, ask, *more)
+        if config["answers"] is not None:
+            told = replace(told, reads=(*told.reads, Path(config["answers"])))
+        return [*out, told]
 
     def teach(self) -> list[Stage]:
         """The reward model, and the policies moved towards it, or towards what was said."""
@@ -96,7 +101,9 @@ class _Plan:
         work = evaluation_work(self.round, self.arms, self.policy)
         report = report_work(self.round)
         return [
-            self.stage("evaluate", "evaluation.json", ("sft", *made), settings, work, "answers.jsonl"),
+            self.stage(
+                "evaluate", "evaluation.json", ("sft", *made), settings, work, "answers.jsonl", "held_out.jsonl"
+            ),
             self.stage("report", "report.html", (f"{self.here}/evaluation", *made), self.plain, report),
         ]
 

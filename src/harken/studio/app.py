@@ -9,16 +9,20 @@ from fastapi.responses import Response
 from starlette.exceptions import HTTPException
 
 from harken.studio import static_files
-from harken.studio.api import answering, answers, media, people, projects, session
+from harken.studio.api import answering, answers, chat, media, people, projects, session, teach
 from harken.studio.api import webhooks as webhooks_api
 from harken.studio.api.deps import visitor_of
 from harken.studio.drawing import Drawings
+from harken.studio.endpoints import Endpoints
 from harken.studio.failing import RESPONSES, explain, said
 from harken.studio.guard import Guard
 from harken.studio.pages import answering as answering_pages
 from harken.studio.pages import board
+from harken.studio.pages import chat as chat_pages
+from harken.studio.pages import teach as teach_pages
 from harken.studio.pages.render import page
 from harken.studio.state import Studio
+from harken.studio.teaching import Teaching
 from harken.studio.throttle import Throttle
 from harken.studio.webhooks import Webhooks
 
@@ -30,10 +34,14 @@ ROUTERS = (
     media.router,
     answers.router,
     webhooks_api.router,
+    chat.router,
+    teach.router,
 )
-PAGES = (answering_pages.router, board.router, static_files.router)
+PAGES = (answering_pages.router, board.router, static_files.router, chat_pages.router, teach_pages.router)
 TRIES, EVERY = 10, 6.0
 """Tries at entering that may come at once, and seconds until one more is allowed."""
+TURNS, TURN_EVERY = 20, 3.0
+"""Turns of a chat, of one visitor, likewise."""
 
 PASSWORDS = 2
 """Passwords that are hashed at once; each takes 16 MiB."""
@@ -63,6 +71,10 @@ def make_app(studio: Studio) -> FastAPI:
     app.state.drawings = Drawings()
     app.state.throttle = Throttle(TRIES, EVERY)
     app.state.passwords = CapacityLimiter(PASSWORDS)
+    app.state.chat_throttle = Throttle(TURNS, TURN_EVERY)
+    app.state.under_way = set()
+    app.state.endpoints = Endpoints(studio.config.endpoints)
+    app.state.teaching = Teaching(studio.config.folder, studio.config.runs)
     for router in ROUTERS:
         app.include_router(router, responses=RESPONSES)
     for router in PAGES:

@@ -102,7 +102,7 @@ def curves(folder: Path) -> list[dict[str, Any]]:
             for name in wanted:
                 value = row.get(name)
                 if isinstance(value, int | float) and isinstance(row.get("step"), int):
-                    lines.setdefault((str(row.get("stage", "")), name), []).append((row["step"], float(value)))
+                    lines.setdefault((str(row.get("stage", "")), name), []).append((float(row["step"]), float(value)))
     return [
         {"stage": stage, "name": name, "x": [x for x, _ in _thin(line)], "y": [y for _, y in _thin(line)]}
         for (stage, name), line in lines.items()

@@ -20,7 +20,8 @@ class StudioConfig:
         names: host names that requests may name besides the address, such as `studio.example.org`.
         secure: whether browsers reach it by https (behind a proxy): cookies are then sent over https alone.
         private: whether webhooks may reach addresses that are not public.
-        endpoints: OpenAI-compatible servers that the chat page may talk to.
+        endpoints: OpenAI-compatible servers that the chat page may talk to, each an address, and after a space the
+            environment variable that holds its key, where it takes one.
     """
 
     folder: Path

@@ -17,6 +17,8 @@ from harken.studio.words.speak import catalogue, chosen, speak
 
 PAGES = (
     ("/", "page.answer", "answer"),
+    ("/chat", "page.chat", "answer"),
+    ("/teach", "page.teach", "write"),
     ("/dashboard", "page.dashboard", "read"),
     ("/make", "page.make", "write"),
     ("/people", "page.people", "admin"),

@@ -1,0 +1,216 @@
+"""Teaching a model: begin a run, ask people about its completions, train, and compare before with after."""
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+from fastapi import APIRouter, HTTPException, Request
+from pydantic import Field
+from starlette.concurrency import run_in_threadpool
+
+from harken.data.media.limits import MediaError
+from harken.feedback.database import StoreError
+from harken.studio.accounts import Visitor
+from harken.studio.api.answering import Body
+from harken.studio.api.deps import TheStudio, Writer
+from harken.studio.api.projects import NewProject, about, make
+from harken.studio.board import curves
+from harken.studio.lessons import (
+    Lesson,
+    before_and_after,
+    bring,
+    count_answers,
+    evaluation_digest,
+    evaluation_of,
+    questions,
+    write_answers,
+)
+from harken.studio.state import Studio
+from harken.studio.teaching import TeachError, Teaching
+
+T = TypeVar("T")
+router = APIRouter(prefix="/api/v1/teach", tags=["teach"])
+QUESTIONS = 200
+"""Comparisons that a run's project asks for at most."""
+
+
+class Begin(Body):
+    """A new run."""
+
+    name: str = Field(max_length=40)
+    size: str = Field("whole", max_length=100)
+
+
+def teaching_of(request: Request) -> Teaching:
+    """The runs that this studio started."""
+    found = request.app.state.teaching
+    assert isinstance(found, Teaching)
+    return found
+
+
+def _known(request: Request, name: str) -> Teaching:
+    teaching = teaching_of(request)
+    try:
+        teaching.job(name)
+    except TeachError as unknown:
+        raise HTTPException(404, str(unknown)) from unknown
+    return teaching
+
+
+@router.get("")
+async def every(request: Request, studio: TheStudio, visitor: Writer) -> dict[str, Any]:
+    """All runs that the studio started, the newest first, and what can be begun."""
+    teaching = teaching_of(request)
+    runs = [await _shown(studio, teaching, name) for name in teaching.names()]
+    return {"runs": runs, "going": teaching.going(), "sizes": list(teaching.sizes)}
+
+
+@router.post("", status_code=201)
+async def begin(given: Begin, request: Request, studio: TheStudio, visitor: Writer) -> dict[str, Any]:
+    """Begin a run: a first model is made, and writes completions that people are asked about."""
+    teaching = teaching_of(request)
+    try:
+        teaching.begin(given.name, given.size)
+    except TeachError as refused:
+        raise HTTPException(409, str(refused)) from refused
+    return await _shown(studio, teaching, given.name)
+
+
+@router.get("/{name}")
+async def one(name: str, request: Request, studio: TheStudio, visitor: Writer) -> dict[str, Any]:
+    """How far a run is."""
+    return await _shown(studio, _known(request, name), name)
+
+
+@router.post("/{name}/questions", status_code=201)
+async def ask(name: str, request: Request, studio: TheStudio, visitor: Writer) -> dict[str, Any]:
+    """A project about the run's newest completions; what people answer there is what the run learns from."""
+    run = _known(request, name).folder(name)
+    lesson = await _lesson(lambda: questions(run))
+    slug = f"{name}-{lesson.policies[0].split('/')[-2]}"[:64]
+    settings = {"title": f"{name}: which answer is better?", "policies": list(lesson.policies)}
+    return await _project(
+        studio, visitor, run, lesson, NewProject(settings=settings, slug=slug, counts={"comparison": QUESTIONS})
+    )
+
+
+@router.post("/{name}/train")
+async def train(name: str, request: Request, studio: TheStudio, visitor: Writer) -> dict[str, Any]:
+    """Learn from what people have said until now: the reward model, the policy, the evaluation."""
+    teaching = _known(request, name)
+    try:
+        if (going := teaching.going()) is not None:
+            raise TeachError(
+                f"the run {going!r} is under way, and this machine teaches one at a time; wait, or stop it"
+            )
+        count = await run_in_threadpool(write_answers, studio, teaching.folder(name), teaching.answers(name))
+        if not count:
+            raise TeachError("nobody has answered about this run's completions yet, so there is nothing to learn from")
+        teaching.go_on(name, "train")
+    except TeachError as refused:
+        raise HTTPException(409, str(refused)) from refused
+    return await _shown(studio, teaching, name)
+
+
+@router.post("/{name}/continue")
+async def go_on(name: str, request: Request, studio: TheStudio, visitor: Writer) -> dict[str, Any]:
+    """Go on with a run that was stopped or failed, with the answers that it has."""
+    teaching = _known(request, name)
+    try:
+        teaching.go_on(name, teaching.job(name).doing)
+    except TeachError as refused:
+        raise HTTPException(409, str(refused)) from refused
+    return await _shown(studio, teaching, name)
+
+
+@router.post("/{name}/stop")
+async def stop(name: str, request: Request, studio: TheStudio, visitor: Writer) -> dict[str, Any]:
+    """Have the run end after its step, with a checkpoint; asked twice, at once."""
+    teaching = _known(request, name)
+    try:
+        teaching.stop(name)
+    except TeachError as refused:
+        raise HTTPException(409, str(refused)) from refused
+    return await _shown(studio, teaching, name)
+
+
+@router.post("/{name}/comparison", status_code=201)
+async def compare(name: str, request: Request, studio: TheStudio, visitor: Writer) -> dict[str, Any]:
+    """A blind comparison of what the model said to held-out prompts before it was taught and afterwards."""
+    teaching = _known(request, name)
+    run = teaching.folder(name)
+    digest = await _lesson(lambda: evaluation_digest(run))
+    number = teaching.shown(name, digest)
+    lesson = await _lesson(lambda: before_and_after(run, name, number))
+    counted = f" ({number})" if number > 1 else ""
+    settings = {"title": f"{name}: before and after, blind{counted}", "policies": list(lesson.policies)}
+    return await _project(studio, visitor, run, lesson, NewProject(settings=settings, slug=f"{name}-blind-{number}"))
+
+
+async def _lesson(read: Callable[[], T]) -> T:
+    try:
+        return await run_in_threadpool(read)
+    except TeachError as refused:
+        raise HTTPException(409, str(refused)) from refused
+
+
+async def _project(studio: Studio, visitor: Visitor, run: Path, lesson: Lesson, given: NewProject) -> dict[str, Any]:
+    """The project of a lesson; the one that is there, if it was made before."""
+    if given.slug in studio.projects:
+        return about(studio, studio.projects[given.slug], visitor.user.name)
+    try:
+        await run_in_threadpool(bring, studio, run, lesson)
+    except (StoreError, MediaError) as refused:
+        raise HTTPException(422, str(refused)) from refused
+    return await make(given, studio, visitor)
+
+
+async def _shown(studio: Studio, teaching: Teaching, name: str) -> dict[str, Any]:
+    """A run with all that its page shows."""
+    run = teaching.folder(name)
+
+    def read() -> dict[str, Any]:
+        told = teaching.progress(name)
+        lines = [
+            {
+                "stage": line["stage"],
+                "name": line["name"],
+                "steps": int(line["x"][-1]) + 1,
+                "first": line["y"][0],
+                "last": line["y"][-1],
+            }
+            for line in curves(run)
+        ]
+        return {
+            **told,
+            "answers": count_answers(studio, run, teaching.counted),
+            "figures": lines,
+            "evaluation": evaluation_of(run),
+            "compared": _compared(studio, teaching, name),
+        }
+
+    told = await run_in_threadpool(read)
+    return {**told, "questions": _of(studio, f"{name}-round-"), "comparisons": _of(studio, f"{name}-blind-")}
+
+
+def _compared(studio: Studio, teaching: Teaching, name: str) -> bool:
+    """Whether the newest evaluation has its blind comparison."""
+    try:
+        digest, known = evaluation_digest(teaching.folder(name)), teaching.job(name).evaluations
+    except TeachError:
+        return False
+    return digest in known and f"{name}-blind-{known.index(digest) + 1}" in studio.projects
+
+
+def _of(studio: Studio, slug: str) -> list[dict[str, Any]]:
+    found = [project for project in studio.projects.values() if re.fullmatch(rf"{slug}\d+", project.slug)]
+    return [
+        {
+            "slug": one.slug,
+            "title": one.settings.title,
+            "items": studio.desk.size(one.id),
+            "left": studio.desk.left(one.id),
+        }
+        for one in found
+    ]

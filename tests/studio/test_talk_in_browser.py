@@ -1,0 +1,117 @@
+"""The chat page in a real browser: words, a picture, a recording, two answers, a choice by one key."""
+
+import shutil
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import uvicorn
+from playwright.sync_api import Page, expect, sync_playwright
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "feedback" / "annotators"))
+
+from fake_judge import FakeJudge, judging
+
+from harken.data.media.image import encode_png
+from harken.serve.server import address_of, listen
+from harken.serve.settings import ServeConfig
+from harken.studio.app import make_app
+from harken.studio.config import StudioConfig
+from harken.studio.state import open_studio
+from harken.types import Audio, Comparison, Image, Rating, Text
+
+CHROMIUM = shutil.which("chromium")
+ARGS = [
+    *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"),
+    *("--disable-component-update", "--disable-sync"),
+    *("--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"),
+]
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(CHROMIUM is None, reason="needs Debian's chromium (apt-get install chromium)"),
+]
+
+
+@pytest.fixture
+def talking(tmp_path) -> Iterator[tuple[Page, FakeJudge, object]]:
+    """The page, a model, and the store's studio; nothing may be said on the browser's console."""
+    with judging(lambda body: f"{len(body['messages'])} turns") as model, listen(ServeConfig(port=0)) as listening:
+        address = address_of(listening)
+        port = int(address.rsplit(":", 1)[1])
+        studio = open_studio(StudioConfig(tmp_path / "studio", port=port))
+        app = make_app(studio)
+        app.state.endpoints._all = type(app.state.endpoints)([model.url])._all
+        server = uvicorn.Server(uvicorn.Config(app, log_level="warning"))
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
+        thread.start()
+        invite = studio.accounts.issue(studio.accounts.add("olga", "owner"), "invite", "test")
+        with sync_playwright() as driver:
+            browser = driver.chromium.launch(executable_path=CHROMIUM, args=ARGS)
+            page, said = browser.new_page(), []
+            page.on("console", lambda message: said.append(message.text))
+            page.on("pageerror", lambda error: said.append(str(error)))
+            page.goto(f"{address}/enter#{invite}")
+            page.wait_for_url(f"{address}/")
+            # The server lists its model by GET, which this one does not do.
+            page.route("**/api/v1/chat/models", lambda route: route.fulfill(json={"models": [MODEL]}))
+            page.goto(f"{address}/chat")
+            yield page, model, studio
+            browser.close()
+        server.should_exit = True
+        thread.join(30)
+        assert said == []
+
+
+MODEL = {"endpoint": 0, "model": "m", "takes": ["text", "image", "audio"]}
+
+
+def test_a_conversation_with_a_picture_a_recording_and_a_choice_by_one_key(talking, tmp_path):
+    page, _, studio = talking
+    (tmp_path / "digit.png").write_bytes(encode_png(np.full((24, 24, 3), 99, np.uint8)))
+    expect(page.locator("#send")).to_be_enabled()
+    page.set_input_files("#picture", tmp_path / "digit.png")
+    expect(page.locator("#attached li")).to_have_count(1)
+    page.fill("#message", "Which number is it?")
+    page.press("#message", "Enter")
+    expect(page.locator(".card .text")).to_have_text("1 turns")
+    expect(page.locator(".mine img")).to_have_count(1)
+    expect(page.locator("#message")).to_have_value("")
+    page.get_by_role("button", name="A bad answer").click()
+    page.get_by_role("button", name="A good answer").click()
+    page.check("#two")
+    page.click("#record")
+    expect(page.locator("#record")).to_have_attribute("aria-pressed", "true")
+    page.wait_for_timeout(1000)
+    page.click("#record")
+    expect(page.locator("#attached audio")).to_have_count(1)
+    page.fill("#message", "And now?")
+    page.press("#message", "Enter")
+    expect(page.locator(".card.chosen")).to_have_count(0)
+    expect(page.get_by_role("button", name="B is better")).to_be_visible()
+    page.keyboard.press("2")
+    expect(page.locator(".card.chosen h2")).to_have_text("B: m")
+    ratings, (choice,) = studio.store.answers("rating", amended=True), studio.store.answers("comparison")
+    assert [(r.feedback.score, r.feedback.criterion) for r in ratings] == [(1, "thumbs"), (2, "thumbs")]
+    assert isinstance(ratings[0].feedback, Rating)
+    assert isinstance(choice.feedback, Comparison)
+    assert choice.feedback.choice == "b"
+    first, last = (prompt.messages for prompt in studio.store.prompts())
+    assert [type(part) for part in first[0].parts] == [Image, Text]
+    assert [type(part) for part in last[-1].parts] == [Audio, Text]
+    assert last[1].parts == (Text("1 turns"),)
+
+
+def test_what_was_said_stays_in_the_box_when_the_model_is_away(talking):
+    page, model, studio = talking
+    model.busy = 1
+    page.fill("#message", "Hello?")
+    page.press("#message", "Enter")
+    expect(page.locator("#errors")).to_contain_text("model server 1 refuses (503)")
+    expect(page.locator("#message")).to_have_value("Hello?")
+    assert studio.store.prompts() == []
+    page.press("#message", "Enter")
+    expect(page.locator(".card .text")).to_have_text("1 turns")
+    expect(page.locator("#errors")).to_be_empty()
