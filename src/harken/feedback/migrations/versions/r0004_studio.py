@@ -11,6 +11,12 @@ depends_on = None
 
 def upgrade() -> None:
     """Make the tables."""
+    _desk()
+    _people()
+    _webhooks()
+
+
+def _desk() -> None:
     op.create_table(
         "projects",
         sa.Column("id", sa.Integer, primary_key=True, autoincrement=True),
@@ -53,6 +59,9 @@ def upgrade() -> None:
         sa.Column("text", sa.Text, nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
     )
+
+
+def _people() -> None:
     op.create_table(
         "users",
         sa.Column("id", sa.Integer, primary_key=True, autoincrement=True),
@@ -78,6 +87,9 @@ def upgrade() -> None:
         sa.Column("name", sa.String(64), primary_key=True),
         sa.Column("value", sa.Text, nullable=False),
     )
+
+
+def _webhooks() -> None:
     op.create_table(
         "webhooks",
         sa.Column("id", sa.Integer, primary_key=True, autoincrement=True),
