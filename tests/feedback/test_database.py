@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
+from postgres import server
 from sqlalchemy import text
 
 from harken.feedback.database import StoreError, database_url, open_database
@@ -35,6 +36,15 @@ def test_the_migrations_make_the_tables_that_the_code_uses(path):
     with engine.connect() as connection:
         assert compare_metadata(MigrationContext.configure(connection), metadata) == []
     engine.dispose()
+
+
+@pytest.mark.slow
+def test_the_migrations_make_the_same_tables_on_postgresql():
+    with server() as url:
+        engine = open_database(database_url(url))
+        with engine.connect() as connection:
+            assert compare_metadata(MigrationContext.configure(connection), metadata) == []
+        engine.dispose()
 
 
 def test_opening_again_is_fast_and_waits_for_no_writer(path):

@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0003"
+revision = "0004"
 down_revision = "0002"
 branch_labels = None
 depends_on = None
@@ -12,7 +12,7 @@ depends_on = None
 def upgrade() -> None:
     """Make the tables."""
     _desk()
-    _accounts()
+    _people()
     _webhooks()
 
 
@@ -61,7 +61,7 @@ def _desk() -> None:
     )
 
 
-def _accounts() -> None:
+def _people() -> None:
     op.create_table(
         "users",
         sa.Column("id", sa.Integer, primary_key=True, autoincrement=True),
