@@ -4,7 +4,7 @@ ARGS ?=
 JOBS ?= 2
 export TOKENIZERS_PARALLELISM := false
 
-.PHONY: demo install test check soak bench studio lock clean
+.PHONY: demo install test check soak tools bench studio lock clean
 
 demo: install  ## the whole loop on a small task; make demo ARGS="--seed 1 --out runs/x"
 	$(BIN)/harken demo $(ARGS)
@@ -34,6 +34,11 @@ soak: install  ## the long proofs
 bench: install  ## the same steps by TRL and by harken, in turn; make bench ARGS="--only grpo,rloo"
 	$(BIN)/pip install --disable-pip-version-check -q --no-build-isolation -e '.[bench]'
 	$(BIN)/python -m benchmarks.trl --json runs/benchmarks/trl.json $(ARGS)
+
+tools: install  ## what tests drive besides: Chromium and PostgreSQL (Debian, as root), axe-core (npm); without, those tests are skipped
+	@test -x /usr/bin/chromium || test "$$(id -u)" != 0 || (apt-get update -q && apt-get install -y -q chromium)
+	@ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1 || test "$$(id -u)" != 0 || (apt-get update -q && apt-get install -y -q postgresql)
+	@test -e .venv/axe/node_modules/axe-core/axe.min.js || ! command -v npm >/dev/null || npm install --no-audit --no-fund --ignore-scripts --prefix .venv/axe axe-core@4.14.1
 
 studio: install  ## the page where people answer, with the demo's prompts in it; make studio ARGS="--listen 127.0.0.1:9000"
 	$(BIN)/python -m harken.demo.studio_seed runs/studio
