@@ -53,7 +53,6 @@ class ProjectSettings:
         markdown: whether completions are shown as formatted text.
         overlap: how many annotators answer each item.
         annotators: names of those who may answer; empty for everybody.
-        order: `random`; `active` for what the newest reward model does not know (needs its scores).
         gold_every: each so-manieth turn is a question whose answer is known, where there are such; 0 for never.
         repeat_every: each so-manieth turn comes again after a while, for self-agreement; 0 for never.
         lease_seconds: how long an item waits for who has it.
@@ -73,7 +72,6 @@ class ProjectSettings:
     markdown: bool = False
     overlap: int = 1
     annotators: tuple[str, ...] = ()
-    order: Literal["random", "active"] = "random"
     gold_every: int = 0
     repeat_every: int = 0
     lease_seconds: float = 1800.0
