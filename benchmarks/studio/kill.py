@@ -32,7 +32,8 @@ def kill_rounds(
         twice by one), `stuck` (items that nobody can finish) and `rounds`.
     """
     chance = random.Random(seed)
-    fill(place, 40 * rounds)
+    # More than is answered before the last kill, so that each finds people at work.
+    fill(place, 300 * rounds)
     tokens = tokens_for(place, [f"ann{n}" for n in range(clients)])
     kept: list[str] = []
     for number in range(rounds):
