@@ -16,6 +16,7 @@ from harken.data.openai import ServerError, part_of_message
 from harken.feedback.intake import answer_record
 from harken.studio.accounts import Visitor
 from harken.studio.api.answering import Body, Name
+from harken.studio.api.bodies import StrictRoute
 from harken.studio.api.deps import Answerer, TheStudio
 from harken.studio.chatting import (
     Exchange,
@@ -34,7 +35,7 @@ from harken.studio.showing import part_of
 from harken.studio.state import Studio
 from harken.types import Answer, Audio, Choice, Completion, Image, Message, Part, Prompt, Text
 
-router = APIRouter(prefix="/api/v1/chat", tags=["chat"])
+router = APIRouter(prefix="/api/v1/chat", tags=["chat"], route_class=StrictRoute)
 LINES = "application/x-ndjson"
 RATE = 16_000
 """Samples a second of sounds that are sent to a model."""

@@ -13,6 +13,7 @@ from harken.data.media.limits import MediaError
 from harken.feedback.database import StoreError
 from harken.studio.accounts import Visitor
 from harken.studio.api.answering import Body
+from harken.studio.api.bodies import StrictRoute
 from harken.studio.api.deps import TheStudio, Writer
 from harken.studio.api.projects import NewProject, about, make
 from harken.studio.board import curves
@@ -30,7 +31,7 @@ from harken.studio.state import Studio
 from harken.studio.teaching import TeachError, Teaching
 
 T = TypeVar("T")
-router = APIRouter(prefix="/api/v1/teach", tags=["teach"])
+router = APIRouter(prefix="/api/v1/teach", tags=["teach"], route_class=StrictRoute)
 QUESTIONS = 200
 """Comparisons that a run's project asks for at most."""
 
