@@ -20,10 +20,12 @@ from typing import Any
 
 from benchmarks.studio.kill import kill_rounds
 from benchmarks.studio.load import run
+from benchmarks.studio.paint import key_to_paint, why_not
 from benchmarks.studio.postgres import cluster
 from benchmarks.studio.server import Server, fill, start, tokens_for
 from benchmarks.studio.wire import Wire
 from benchmarks.trl.machine import load_average, processor_name
+from harken.demo.studio_seed import seed_studio
 
 SECONDS, CLIENTS = 15.0, 16
 ROUNDS = 5
@@ -81,6 +83,19 @@ def page_weight(server: Server, token: str) -> int:
     return total
 
 
+def painted() -> dict[str, Any]:
+    """From a key press to the next item painted, in a real browser, on the demo's prompts with their media."""
+    if missing := why_not():
+        return {"key_to_paint_p95_ms": None, "key_to_paint": missing}
+    with tempfile.TemporaryDirectory() as name:
+        seed_studio(Path(name))
+        server = start(str(Path(name) / "feedback.db"), Path(name))
+        try:
+            return key_to_paint(server.port, server.invite, "which-is-better")
+        finally:
+            server.stop()
+
+
 @contextmanager
 def places(asked: str) -> Iterator[tuple[str, str]]:
     """Two databases, one for the speed and one for the kills; empty for files of SQLite."""
@@ -113,6 +128,7 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as name:
             place = second or str(Path(name) / "feedback.db")
             killed = kill_rounds(place, Path(name), given.rounds, CLIENTS, seed=0)
+    found |= painted()
     found |= {"lost_after_kill": killed["lost"], "kills": killed}
     found["machine"] = {"processor": processor_name(), "cores": os.cpu_count(), "load": load_average()}
     found["python"], found["database"] = platform.python_version(), "postgresql" if given.postgresql else "sqlite"
