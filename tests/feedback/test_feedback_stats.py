@@ -7,8 +7,10 @@ import sys
 
 import pytest
 from planted import BAD, GOOD, fill
+from rich.console import Console
 from typer.testing import CliRunner
 
+from harken.cli import feedback as cli
 from harken.cli.feedback import app
 from harken.feedback.stats import stats_of
 from harken.feedback.store import FeedbackStore
@@ -47,7 +49,8 @@ def test_a_store_with_bad_annotators_is_told_of_whole(tmp_path):
     assert run(tmp_path / "feedback.db").stdout == run(f"sqlite:///{tmp_path}/feedback.db").stdout
 
 
-def test_every_kind_and_a_crowd_and_a_model_are_shown_as_what_they_are(tmp_path):
+def test_every_kind_and_a_crowd_and_a_model_are_shown_as_what_they_are(tmp_path, monkeypatch):
+    monkeypatch.setattr(cli, "console", Console(width=200))
     prompt = Prompt("p", (Message("user", (Text("Say [something]."),)),))
     made = [Completion(f"p{n}", "p", f"[bold]{n}", "m") for n in range(3)]
     said = [

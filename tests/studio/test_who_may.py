@@ -45,6 +45,7 @@ WANTED = {
         ("post", "/api/v1/projects"),
         ("patch", "/api/v1/projects/{slug}"),
         ("post", "/api/v1/projects/{slug}/items"),
+        ("post", "/api/v1/projects/{slug}/gold"),
         ("get", "/api/v1/teach"),
         ("post", "/api/v1/teach"),
         ("get", "/api/v1/teach/{name}"),

@@ -10,7 +10,9 @@ from typing import Any
 from sqlalchemy import func, select
 
 from harken.evaluate.leaderboard import leaderboard, meetings
+from harken.feedback.desk.gold import is_right
 from harken.feedback.schema import annotators, answers, completions, remarks
+from harken.studio.saying import turn_of
 from harken.studio.state import Studio
 from harken.types import Completion
 
@@ -42,6 +44,7 @@ def overview(studio: Studio) -> dict[str, Any]:
         ],
         "remarks": {kind: n for kind, n in said},
         "quick": quick(studio),
+        "gold": known_answers(studio),
     }
 
 
@@ -54,9 +57,19 @@ def quick(studio: Studio) -> dict[str, int]:
     query = select(answers.c.key, answers.c.annotator, answers.c.seconds).where(answers.c.seconds.is_not(None))
     with studio.store.reading() as connection:
         for key, who, seconds in connection.execute(query):
-            settings = limits.get(key[:32])
+            settings = limits.get(turn_of(key))
             out[who] += settings is not None and seconds < settings.quick_seconds
     return {name: n for name, n in out.items() if n}
+
+
+def known_answers(studio: Studio) -> dict[str, tuple[int, int]]:
+    """Of the questions with known answers, how many each annotator got right, and of how many."""
+    gold = {t.key: g for t in studio.desk.turns.values() if (g := studio.desk.items[t.item].gold) and t.ended}
+    out: dict[str, tuple[int, int]] = {}
+    for answer in studio.store.answers_with(sorted(gold)):
+        right, asked = out.get(answer.annotator, (0, 0))
+        out[answer.annotator] = (right + is_right(gold[answer.key], answer.feedback), asked + 1)
+    return out
 
 
 def standings(studio: Studio) -> list[dict[str, Any]]:

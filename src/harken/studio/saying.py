@@ -77,6 +77,11 @@ def key_of(turn: str, suffix: str, version: int) -> str:
     return turn + (f":{suffix}" if suffix else "") + (f"~{version}" if version else "")
 
 
+def turn_of(key: str) -> str:
+    """The turn that an answer's key belongs to."""
+    return key.partition(":")[0].partition("~")[0]
+
+
 def keys_of(studio: Studio, turn: Turn) -> list[str]:
     """The keys of all answers that there can be to a turn."""
     criteria = studio.desk.settings(studio.desk.items[turn.item].project).criteria

@@ -131,7 +131,9 @@ class NewItem:
     def name(self) -> str:
         """The same for the same question."""
         shown = sorted(self.completions) if self.form == "comparison" else self.completions
-        return sha256(json.dumps([self.form, self.prompt_id, *shown]).encode()).hexdigest()
+        return sha256(
+            json.dumps([*(["gold"] if self.gold else []), self.form, self.prompt_id, *shown]).encode()
+        ).hexdigest()
 
 
 def add_items(connection: Connection, project: Project, new: Iterable[NewItem]) -> int:

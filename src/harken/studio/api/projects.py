@@ -1,7 +1,7 @@
 """Projects: what is asked, of whom, and how far it is."""
 
 from dataclasses import asdict, fields, replace
-from typing import Any
+from typing import Any, Literal
 
 from fastapi import APIRouter, HTTPException
 from pydantic import Field
@@ -9,12 +9,13 @@ from sqlalchemy import select
 
 from harken.data.settings import SettingsError, validate
 from harken.feedback.database import StoreError
-from harken.feedback.desk.keeping import Project, add_items, add_project, change_project
+from harken.feedback.desk.gold import check_gold
+from harken.feedback.desk.keeping import NewItem, Project, add_items, add_project, change_project
 from harken.feedback.desk.planning import plan_items
 from harken.feedback.desk.settings import ProjectSettings, slug_of
 from harken.feedback.intake import answer_record
 from harken.feedback.schema import items, remarks
-from harken.studio.api.answering import Body
+from harken.studio.api.answering import Body, Name
 from harken.studio.api.bodies import StrictRoute
 from harken.studio.api.deps import After, Answerer, Number, Reader, TheStudio, Writer, project_of
 from harken.studio.saying import keys_of
@@ -112,6 +113,42 @@ async def more(slug: str, given: More, studio: TheStudio, visitor: Writer) -> di
         added = await studio.write(work, None)
     except ValueError as refused:
         raise HTTPException(422, str(refused)) from refused
+    studio.refresh(project)
+    return {"added": added}
+
+
+class Known(Body):
+    """A question whose answer is known; mixed in where a project says `gold_every`."""
+
+    form: Literal["comparison", "rating"]
+    completions: list[Name] = Field(min_length=1, max_length=2)
+    answer: dict[str, Any]
+
+
+@router.post("/projects/{slug}/gold", status_code=201)
+async def known(slug: str, given: Known, studio: TheStudio, visitor: Writer) -> dict[str, int]:
+    """Add a question with its answer: `{"choice": COMPLETION | tie | both_bad}` or `{"low": 1, "high": 2}`."""
+    project = project_of(studio, slug)
+    names = tuple(given.completions)
+    found = studio.completions(names)
+    try:
+        if (
+            len(names) != {"comparison": 2, "rating": 1}[given.form]
+            or len(found) != len(set(names))
+            or len(found) < len(names)
+        ):
+            raise ValueError("a comparison is of two completions, a rating of one, all of them in the store")
+        if len({one.prompt_id for one in found.values()}) > 1:
+            raise ValueError("the two completions answer different prompts")
+        gold = check_gold(given.form, names, given.answer)
+    except ValueError as refused:
+        raise HTTPException(422, str(refused)) from refused
+    new = NewItem(given.form, found[names[0]].prompt_id, names, 0.0, gold)
+
+    def work(connection: Any, requests: Any) -> list[Any]:
+        return [add_items(connection, project, [new])]
+
+    added = await studio.write(work, None)
     studio.refresh(project)
     return {"added": added}
 
