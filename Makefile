@@ -2,6 +2,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 ARGS ?=
 JOBS ?= 2
+STUDIO ?= runs/studio
 export TOKENIZERS_PARALLELISM := false
 
 .PHONY: demo install test check soak tools bench studio lock clean
@@ -41,8 +42,8 @@ tools: install  ## what tests drive besides: Chromium and PostgreSQL (Debian, as
 	@test -e .venv/axe/node_modules/axe-core/axe.min.js || ! command -v npm >/dev/null || npm install --no-audit --no-fund --ignore-scripts --prefix .venv/axe axe-core@4.14.1
 
 studio: install  ## the page where people answer, with the demo's prompts in it; make studio ARGS="--listen 127.0.0.1:9000"
-	$(BIN)/python -m harken.demo.studio_seed runs/studio
-	$(BIN)/harken studio $(ARGS)
+	$(BIN)/python -m harken.demo.studio_seed $(STUDIO)
+	$(BIN)/harken studio --folder $(STUDIO) $(ARGS)
 
 lock:  ## make requirements.lock anew from what .venv holds
 	$(BIN)/pip freeze --exclude-editable | sed 's/+cpu$$//' > requirements.lock

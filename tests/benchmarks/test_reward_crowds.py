@@ -139,6 +139,7 @@ def test_features_of_one_modality_do_not_read_the_other_or_the_answer():
 
 
 @real("nlvr")
+@pytest.mark.slow
 def test_nlvr_comes_in_without_its_pictures():
     data = imported("nlvr", DATA / "nlvr")
     assert data.skipped == 0

@@ -76,6 +76,11 @@ def test_who_won_everything_is_strong_and_not_infinite():
     assert leaderboard([]) == []
 
 
+def test_of_few_comparisons_no_interval_is_given():
+    for one in leaderboard([Met("a", "b", 1.0, f"p{n}") for n in range(9)]):
+        assert (one.low, one.high) == (None, None)
+
+
 def test_ties_and_both_bad_are_half_and_one_policy_against_itself_says_nothing():
     made = {name: Completion(name, "p", name, policy) for name, policy in [("x", "one"), ("y", "two"), ("z", "one")]}
     said = [

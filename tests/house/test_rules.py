@@ -117,3 +117,9 @@ def test_nothing_large_is_committed():
     listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
     large = [f for f in listed.split("\0") if f and (ROOT / f).is_file() and (ROOT / f).stat().st_size > 1_000_000]
     assert large == []
+
+
+def test_test_files_have_names_of_their_own():
+    """Else pytest imports one in the other's place."""
+    names = [path.name for path in (ROOT / "tests").rglob("test_*.py")]
+    assert sorted(set(names)) == sorted(names)

@@ -20,6 +20,8 @@ from harken.models.load import load_model
 from harken.serve import answering
 from harken.serve.settings import ServeConfig
 
+pytestmark = pytest.mark.slow
+
 SECRET = "a-secret-of-some-length"
 
 

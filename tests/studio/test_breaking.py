@@ -28,6 +28,8 @@ from harken.studio.app import make_app
 from harken.studio.serving import server_config
 from harken.studio.state import open_studio
 
+pytestmark = pytest.mark.slow
+
 
 def send(client, key, said):
     return client.post("/api/v1/answers", json={"answers": [{"key": key, "said": said, "seconds": 2.0}]})

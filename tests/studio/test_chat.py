@@ -20,6 +20,8 @@ from harken.studio.endpoints import Endpoints
 from harken.studio.throttle import Throttle
 from harken.types import Audio, Comparison, Image, Rating, Text
 
+pytestmark = pytest.mark.slow
+
 KEY = "a-key-of-a-browser"
 
 

@@ -14,6 +14,8 @@ from harken.studio.app import make_app
 from harken.studio.serving import server_config
 from harken.studio.state import open_studio
 
+pytestmark = pytest.mark.slow
+
 HOST = b"Host: 127.0.0.1\r\n"
 
 

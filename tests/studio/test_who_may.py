@@ -92,6 +92,7 @@ def test_every_route_is_known_here_and_refuses_a_stranger(people):
             assert call(stranger, method, path).status_code == 401, (method, path)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("role", sorted(SCOPES))
 def test_every_route_asks_for_its_scope(people, role):
     client = people.client("some", role)

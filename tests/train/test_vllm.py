@@ -32,6 +32,8 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "models"))
 from fake_vllm import FakeVLLM, serving
 from tiny import prompts, tiny_model
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def blobs(tmp_path) -> Blobs:

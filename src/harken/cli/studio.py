@@ -113,8 +113,13 @@ def _greet(opened: Studio) -> None:
 
 
 @contextmanager
-def _accounts(folder: Path, database: str) -> Iterator[Accounts]:
+def _accounts(folder: Path, database: str, begin: bool = False) -> Iterator[Accounts]:
     """The accounts, beside a studio that is at work too; what is wrong becomes words."""
+    place = StudioConfig(folder, database).place
+    if not begin and "://" not in place and not Path(place).exists():
+        _fail(
+            f"there is no studio at {place}; name its folder with --folder, or begin one: harken studio user add NAME"
+        )
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with open_accounts(StudioConfig(folder, database)) as accounts:
@@ -138,7 +143,7 @@ def _link(accounts: Accounts, made: User) -> str:
 @user.command("add", help="Add somebody; prints a link by which they enter once.")
 def add(name: str, role: Role = ROLE, folder: Path = FOLDER, database: str = DATABASE) -> None:
     """A new user and their invitation."""
-    with _accounts(folder, database) as accounts:
+    with _accounts(folder, database, begin=True) as accounts:
         _invite(accounts, accounts.add(name, role))
 
 

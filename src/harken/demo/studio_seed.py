@@ -4,7 +4,7 @@ The completions are the demo's manners of saying a true statement, and one that 
 this program, and called so (`program/MANNER`), never by a model.
 """
 
-import sys
+import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -74,4 +74,6 @@ def completions_of(prompts: Sequence[Prompt], at: int, seed: int) -> list[Comple
 
 
 if __name__ == "__main__":
-    print(f"{seed_studio(Path(sys.argv[1]))} prompts to answer about")
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("folder", type=Path, help="the studio's, as `harken studio --folder` names it")
+    print(f"{seed_studio(parser.parse_args().folder)} prompts to answer about")

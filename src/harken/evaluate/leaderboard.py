@@ -17,6 +17,8 @@ from jaxtyping import Float, Int
 from harken.types import Answer, Comparison, Completion
 
 RESAMPLES = 400
+FEWEST = 10
+"""Comparisons of a policy under which no interval is given."""
 STEPS, TOLERANCE = 500, 1e-9
 POINTS = 400 / np.log(10)
 """Of a rating as chess has them, for one unit of log-strength."""
@@ -48,7 +50,8 @@ class Standing:
     Attributes:
         policy: its name.
         rating: 1000 is the mean of all; 400 more means ten times the odds.
-        low: lower end of the 95 % bootstrap interval.
+        low: lower end of the 95 % bootstrap interval; None where it stood in fewer than `FEWEST` comparisons: of so few
+            a bootstrap would say too much.
         high: upper end.
         comparisons: in which it stood.
         win_rate: of these, ties counted half.
@@ -56,8 +59,8 @@ class Standing:
 
     policy: str
     rating: float
-    low: float
-    high: float
+    low: float | None
+    high: float | None
     comparisons: int
     win_rate: float
 
@@ -103,7 +106,14 @@ def leaderboard(met: Sequence[Met], seed: int = 0, resamples: int = RESAMPLES) -
     low, high = np.quantile(points[1:], [0.025, 0.975], axis=0)
     seen, won = (whole + whole.T).sum(1), whole.sum(1)
     found = [
-        Standing(name, float(points[0, n]), float(low[n]), float(high[n]), int(seen[n]), float(won[n] / seen[n]))
+        Standing(
+            name,
+            float(points[0, n]),
+            float(low[n]) if seen[n] >= FEWEST else None,
+            float(high[n]) if seen[n] >= FEWEST else None,
+            int(seen[n]),
+            float(won[n] / seen[n]),
+        )
         for n, name in enumerate(names)
     ]
     return sorted(found, key=lambda one: (-one.rating, one.policy))

@@ -81,15 +81,18 @@ class StudioClient:
         Raises:
             StudioError: if it is refused.
         """
-        with self._client.stream("GET", "/api/v1/answers", params={"after": after}) as response:
-            if response.status_code >= 400:
-                response.read()
-                raise StudioError(f"GET /api/v1/answers: {response.status_code}: {response.text[:500]}")
-            for line in response.iter_lines():
-                row = json.loads(line)
-                said = feedback_from_json(row["kind"], row["said"])
-                told = (row["seconds"], row["amends"], row["count"])
-                yield row["seq"], Answer(row["key"], row["annotator"], row["annotator_kind"], said, *told)
+        try:
+            with self._client.stream("GET", "/api/v1/answers", params={"after": after}) as response:
+                if response.status_code >= 400:
+                    response.read()
+                    raise StudioError(f"GET /api/v1/answers: {response.status_code}: {response.text[:500]}")
+                for line in response.iter_lines():
+                    row = json.loads(line)
+                    said = feedback_from_json(row["kind"], row["said"])
+                    told = (row["seconds"], row["amends"], row["count"])
+                    yield row["seq"], Answer(row["key"], row["annotator"], row["annotator_kind"], said, *told)
+        except httpx2.TransportError as away:
+            raise StudioError(self._away(away)) from away
 
     def medium(self, sha256: str, to: Path) -> None:
         """Write a medium to a file.
@@ -103,7 +106,10 @@ class StudioClient:
         try:
             response = self._client.request(method, path, **told)
         except httpx2.TransportError as away:
-            raise StudioError(f"{self._client.base_url} cannot be reached ({away}); is the studio running?") from away
+            raise StudioError(self._away(away)) from away
         if response.status_code >= 400:
             raise StudioError(f"{method} {path}: {response.status_code}: {response.text[:500]}")
         return response
+
+    def _away(self, error: Exception) -> str:
+        return f"{self._client.base_url} cannot be reached ({error}); is the studio running?"

@@ -29,6 +29,8 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from fake_judge import FakeJudge, judging
 
+pytestmark = pytest.mark.slow
+
 BY_NAME = {prompt.id: prompt for prompt in PROMPTS}
 COMPARE = Compare("p", "p0", "p1")
 

@@ -17,6 +17,7 @@ WIRE = {"prompt_id": "p", "completion": "p0", "revision": "Seven."}
         (Edit("p", "q0", "x"), "answers prompt 'q'"),
         (Edit("p", "p0", " \n"), "the revision is empty"),
         (Edit("p", "p0", BY_ID["p0"].text), "changes nothing"),
+        (Edit("p", "p0", " " + BY_ID["p0"].text + "\n"), "changes nothing"),
     ],
 )
 def test_what_makes_no_sense_is_refused(said, why):

@@ -3,7 +3,6 @@
 import random
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import combinations
-from typing import get_args
 
 from sqlalchemy import Connection, select
 
@@ -29,8 +28,8 @@ def plan_items(
         ValueError: if a form is unknown or a count negative, or there is nothing to ask.
     """
     for form, count in counts.items():
-        if form not in get_args(Form) or count < 0:
-            raise ValueError(f"counts: {count} items of {form!r}; the forms are {', '.join(get_args(Form))}")
+        if form not in settings.forms or count < 0:
+            raise ValueError(f"counts: {count} items of {form!r}; the project's forms are {', '.join(settings.forms)}")
     chance = random.Random(seed)
     groups = _groups(connection, settings.policies)
     prompts = sorted(groups)

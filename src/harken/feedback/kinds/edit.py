@@ -17,7 +17,7 @@ def check(said: Edit, completions: Mapping[str, Completion]) -> None:
     known(said.completion, said.prompt_id, "edit", completions)
     if not said.revision.strip():
         raise ValueError(f"edit of {said.completion!r}: the revision is empty; rate the answer low, or skip it")
-    if said.revision == completions[said.completion].text:
+    if said.revision.strip() == completions[said.completion].text.strip():
         raise ValueError(f"edit of {said.completion!r}: the revision changes nothing; skip it, or rate it high")
 
 

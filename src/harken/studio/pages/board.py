@@ -49,10 +49,12 @@ def _plots(seen: dict[str, Any], places: list[dict[str, Any]], going: list[dict[
         each = [{"label": one["day"], "value": float(one["answers"])} for one in last]
         out["days"] = {"kind": "bars", "groups": {"": each}, "title": t("board.days"), "label": t("board.answers")}
     if places:
-        each = [{"label": p["policy"], "value": p["rating"], "low": p["low"], "high": p["high"]} for p in places[:20]]
-        ends = [min(p["low"] for p in places) - 50, max(p["high"] for p in places) + 50]
-        titles = {"title": t("board.places"), "label": t("board.rating")}
-        out["places"] = {"kind": "bars", "groups": {"": each}, "limits": ends, **titles}
+        each = [
+            {"label": p["policy"], "value": p["rating"] - 1000, **{e: p[e] and p[e] - 1000 for e in ("low", "high")}}
+            for p in places[:20]
+        ]
+        titles = {"title": t("board.places"), "label": t("board.above")}
+        out["places"] = {"kind": "bars", "groups": {"": each}, **titles}
     for run in going:
         for line in run["curves"]:
             title = f"{run['name']}: {line['stage']}, {line['name']}"

@@ -20,7 +20,7 @@ export function edit(item, { keys, answer, before }) {
   const submit = el("button", { type: "button", class: "act", on: { click: send } }, t("send"), " ", el("kbd", {}, keys.off ? "" : `Ctrl ${t("key.enter")}`));
   const draw = () => {
     shown.replaceChildren(...changes(one.text, box.value).map(([kind, text]) => (kind === "same" ? text : el(kind === "gone" ? "del" : "ins", {}, text))));
-    const wrong = !box.value.trim() ? t("edit.empty") : box.value === one.text ? t("edit.same") : "";
+    const wrong = !box.value.trim() ? t("edit.empty") : box.value.trim() === one.text.trim() ? t("edit.same") : "";
     submit.disabled = Boolean(wrong);
     why.textContent = wrong;
   };
@@ -28,7 +28,10 @@ export function edit(item, { keys, answer, before }) {
     sessionStorage[draft] = box.value;
     draw();
   });
+  const since = performance.now();
   box.addEventListener("keydown", (event) => {
+    // An Enter that was meant for the item before, which a digit had sent already.
+    if (event.key === "Enter" && !event.ctrlKey && !event.metaKey && performance.now() - since < 600) event.preventDefault();
     // Out of the text box, to where single keys are shortcuts again.
     if (event.key === "Escape" && !event.isComposing) byId("question").focus();
     if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) {
