@@ -20,6 +20,8 @@ from harken.data.media.audio import encode_wav
 from harken.data.media.image import encode_png
 from harken.feedback.store import FeedbackStore
 from harken.studio.accounts import Accounts
+from harken.studio.api.deps import cookie_of
+from harken.studio.config import StudioConfig
 from harken.types import Answer, Audio, Completion, Image, Message, Prompt, Text
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
@@ -149,7 +151,8 @@ class Person:
     def enter(self, user: Any = None) -> None:
         """With a session, as after an invitation; entering itself is throttled."""
         shown = self.place.accounts.issue(user or self.place.accounts.named(self.name), "session", "browser")
-        cookie = {"name": "harken_session", "value": shown, "domain": "127.0.0.1", "path": "/", "httpOnly": True}
+        name = cookie_of(StudioConfig(self.place.folder, port=self.place.server.port))
+        cookie = {"name": name, "value": shown, "domain": "127.0.0.1", "path": "/", "httpOnly": True}
         self.context.add_cookies([{**cookie, "sameSite": "Strict"}])
 
     def new_page(self) -> Any:
@@ -214,13 +217,19 @@ class Person:
 
 
 @pytest.fixture(scope="session")
-def browser() -> Iterator[Any]:
+def driver() -> Iterator[Any]:
+    """Playwright; one a process, as its loop goes on."""
     if not Path(CHROMIUM).exists():
         pytest.skip(f"there is no {CHROMIUM}: apt-get install chromium, or say where it is in HARKEN_CHROMIUM")
     with sync_api.sync_playwright() as playwright:
-        launched = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
-        yield launched
-        launched.close()
+        yield playwright
+
+
+@pytest.fixture(scope="session")
+def browser(driver: Any) -> Iterator[Any]:
+    launched = driver.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+    yield launched
+    launched.close()
 
 
 @pytest.fixture(scope="session")

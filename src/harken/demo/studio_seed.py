@@ -54,7 +54,8 @@ def seed_studio(folder: Path, seed: int = 0) -> int:
             there = read_projects(connection)
             for slug, settings in PROJECTS.items():
                 project = there.get(slug) or add_project(connection, slug, settings)
-                add_items(connection, project, plan_items(connection, settings, COUNTS, seed))
+                counts = {form: COUNTS[form] for form in settings.forms}
+                add_items(connection, project, plan_items(connection, settings, counts, seed))
     return len(prompts)
 
 

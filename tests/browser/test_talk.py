@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import uvicorn
-from playwright.sync_api import Page, expect, sync_playwright
+from playwright.sync_api import Page, expect
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "feedback" / "annotators"))
 
@@ -36,7 +36,7 @@ pytestmark = [
 
 
 @pytest.fixture
-def talking(tmp_path) -> Iterator[tuple[Page, FakeJudge, object]]:
+def talking(tmp_path, driver) -> Iterator[tuple[Page, FakeJudge, object]]:
     """The page, a model, and the store's studio; nothing may be said on the browser's console."""
     with judging(lambda body: f"{len(body['messages'])} turns") as model, listen(ServeConfig(port=0)) as listening:
         address = address_of(listening)
@@ -48,18 +48,17 @@ def talking(tmp_path) -> Iterator[tuple[Page, FakeJudge, object]]:
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
         thread.start()
         invite = studio.accounts.issue(studio.accounts.add("olga", "owner"), "invite", "test")
-        with sync_playwright() as driver:
-            browser = driver.chromium.launch(executable_path=CHROMIUM, args=ARGS)
-            page, said = browser.new_page(), []
-            page.on("console", lambda message: said.append(message.text))
-            page.on("pageerror", lambda error: said.append(str(error)))
-            page.goto(f"{address}/enter#{invite}")
-            page.wait_for_url(f"{address}/")
-            # The server lists its model by GET, which this one does not do.
-            page.route("**/api/v1/chat/models", lambda route: route.fulfill(json={"models": [MODEL]}))
-            page.goto(f"{address}/chat")
-            yield page, model, studio
-            browser.close()
+        browser = driver.chromium.launch(executable_path=CHROMIUM, args=ARGS)
+        page, said = browser.new_page(), []
+        page.on("console", lambda message: said.append(message.text))
+        page.on("pageerror", lambda error: said.append(str(error)))
+        page.goto(f"{address}/enter#{invite}")
+        page.wait_for_url(f"{address}/")
+        # The server lists its model by GET, which this one does not do.
+        page.route("**/api/v1/chat/models", lambda route: route.fulfill(json={"models": [MODEL]}))
+        page.goto(f"{address}/chat")
+        yield page, model, studio
+        browser.close()
         server.should_exit = True
         thread.join(30)
         assert said == []
