@@ -4,8 +4,11 @@ import { byId, el } from "/static/dom.js";
 import { Sound } from "/static/sound.js";
 import { t } from "/static/words.js";
 
+// Where nothing has a shortcut.
+const NO_KEYS = { label: () => "" };
+
 // Returns the node, and the sounds and pictures in it.
-export function showPrompt(messages, keys) {
+export function showPrompt(messages, keys = NO_KEYS) {
   const sounds = [];
   const pictures = [];
   const turns = messages.map((message) =>
