@@ -54,7 +54,7 @@ def seed_studio(folder: Path, seed: int = 0) -> int:
             there = read_projects(connection)
             for slug, settings in PROJECTS.items():
                 project = there.get(slug) or add_project(connection, slug, settings)
-                counts = {form: COUNTS[form] for form in settings.forms}
+                counts = {str(form): COUNTS[form] for form in settings.forms}
                 add_items(connection, project, plan_items(connection, settings, counts, seed))
     return len(prompts)
 
