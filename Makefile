@@ -20,7 +20,8 @@ install: .venv/.installed  ## .venv with all that demo, test and check need
 	touch $@
 
 test: install  ## the whole suite
-	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile -m "not soak"
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile -m "not soak" --ignore tests/browser
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile -m "not soak" tests/browser
 
 check: install  ## format, lint, types, layers, house rules, fast tests
 	$(BIN)/ruff format --check .

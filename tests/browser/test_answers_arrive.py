@@ -32,6 +32,7 @@ def test_offline_and_back(person):
     assert [one.feedback.choice for one in kept] == ["a", "b", "b", "b", "b"]
 
 
+@pytest.mark.soak
 def test_offline_until_nothing_is_left_and_back(person):
     page = person.open(person.place.project())
     page.wait_for_timeout(500)
@@ -105,6 +106,7 @@ def test_a_closed_tab_with_unsent_answers_is_opened_again(person):
     person.all_sent()
 
 
+@pytest.mark.soak
 def test_two_windows_of_one_person_get_different_items(person):
     slug = person.place.project(forms=["rating"])
     first = person.open(slug)

@@ -289,6 +289,7 @@ def test_large_and_slow_bodies():
 
 
 @pytest.mark.slow
+@pytest.mark.soak
 def test_a_full_house_says_when_to_come_again():
     with running(far_reading(), at_once=1, waiting=1, longest=LONG) as client:
         endless = request(max_tokens=LONG, min_tokens=LONG)

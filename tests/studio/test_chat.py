@@ -136,6 +136,7 @@ def test_thumbs_are_ratings_of_two_levels_and_only_of_what_one_was_given(people)
         assert talk(ben, turn(after=name), 422)["error"] == "this answer was not given to you"
 
 
+@pytest.mark.soak
 def test_a_server_that_is_away_or_refuses_is_words_and_nothing_is_kept(people):
     with judging(lambda body: {"choices": "nonsense"}) as wrong, judging(lambda body: "Good.") as good:
         good_url, wrong_url = good.url, wrong.url
