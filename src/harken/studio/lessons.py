@@ -5,7 +5,7 @@ model said before and after.
 import hashlib
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from sqlalchemy import func, select
@@ -110,7 +110,9 @@ def _id(policy: str, made: Completion) -> str:
 
 
 def _completions(path: Path) -> list[Completion]:
-    return [Completion(**json.loads(line)) for line in path.read_text(encoding="utf-8").splitlines()]
+    """As a model wrote them, but for NULs, which PostgreSQL keeps in no text and nobody can read."""
+    found = [Completion(**json.loads(line)) for line in path.read_text(encoding="utf-8").splitlines()]
+    return [replace(one, text=one.text.replace("\0", "\ufffd")) for one in found]
 
 
 def bring(studio: Studio, run: Path, lesson: Lesson) -> None:
