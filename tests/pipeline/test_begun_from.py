@@ -10,7 +10,7 @@ import torch
 import harken
 from harken.data.blobs import Blobs
 from harken.data.encoded import EncodedPrompts
-from harken.models.lora import AdapterConfig, adapters_of
+from harken.models.lora import AdapterConfig, adapters_of, weights_hash
 from harken.models.model import Model
 from harken.pipeline.settings import AlignConfig, RewardConfig
 from harken.pipeline.verbs import Feedback, Workplace
@@ -123,11 +123,14 @@ def test_an_aligned_model_can_be_copied_and_aligned_again(said, algorithm, group
     rollout = RolloutConfig(iterations=2, prompts=4, minibatches=1, mix=Mix(environment={"ended": 1.0}))
     config = AlignConfig(rollout, optimizer=FAST, stopping=StoppingConfig(every=1, share=0.3))
     model = tiny_model()
+    hashes = [weights_hash(model.trunk)]
     for _ in range(2):
         model = harken.fine_tune_with_rl(
             model, None, list(said[1].prompts), algorithm=made, config=config, at=Workplace(blobs=said[0])
         )
-        copy.deepcopy(model)
+        hashes.append(weights_hash(copy.deepcopy(model).trunk))
+        assert hashes[-1] == weights_hash(model.trunk)
+    assert len(set(hashes)) == 3
 
 
 def test_two_trainings_in_one_folder_are_two(said, tmp_path):

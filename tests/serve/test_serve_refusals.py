@@ -12,7 +12,7 @@ import httpx2
 import pytest
 from families import text
 from PIL import Image as Pillow
-from running import LONG, ask, far_reading, picture, request, running, sound, stream, until
+from running import LONG, ask, far_reading, picture, request, running, sound, stream, texts, until
 from tiny import tiny_model
 
 from harken.data.openai import Server
@@ -90,7 +90,9 @@ def test_fields(own, fields, param, says):
 def test_what_asks_for_nothing_is_taken(own):
     harmless = {"user": "ann", "metadata": {"a": "b"}, "store": False, "tools": None, "tool_choice": "auto"}
     neutral = {"frequency_penalty": 0, "presence_penalty": 0.0, "response_format": {"type": "text"}, "top_k": -1}
-    ask(own, request(max_completion_tokens=2, stop=None, logit_bias={}, **harmless, **neutral))
+    asked = request(max_completion_tokens=2, seed=1)
+    told = ask(own, {**asked, "stop": None, "logit_bias": {}, **harmless, **neutral})
+    assert texts(told) == texts(ask(own, asked)) != []
 
 
 def test_another_model_is_not_there(own):

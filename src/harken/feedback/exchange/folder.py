@@ -12,7 +12,8 @@ import numpy as np
 from harken.data.media.limits import MediaError
 from harken.feedback.exchange.tables import MOST, DataError, read_arrays, refuse_much
 
-BROKEN = (zipfile.BadZipFile, zlib.error, RuntimeError, NotImplementedError, EOFError, OSError)
+BROKEN = (zipfile.BadZipFile, zlib.error, RuntimeError, EOFError, OSError)
+"""RuntimeError: encrypted, or a compression that zipfile does not know."""
 
 
 class Folder:

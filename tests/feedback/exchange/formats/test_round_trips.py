@@ -44,7 +44,12 @@ def fought(answer: Answer) -> bool:
     return isinstance(answer.feedback, Comparison) and answer.feedback.other_prompt_id is None
 
 
-def there_and_back(name: str, given_: Contents, suffix: str, wanted: list[Answer]) -> None:
+def keyed(answers: list[Answer]) -> dict[str, Answer]:
+    return {answer.key: answer for answer in answers}
+
+
+def there_and_back(name: str, given_: Contents, suffix: str, wanted: list[Answer]) -> dict[str, Answer]:
+    """Out and in again, and once more in; what the other store then holds of answers, by key."""
     with TemporaryDirectory() as scratch:
         folder = Path(scratch)
         place = fill(folder / "one", given_)
@@ -54,9 +59,8 @@ def there_and_back(name: str, given_: Contents, suffix: str, wanted: list[Answer
             put_media(other)
         if not wanted and name != "parquet":
             assert tally.answers == 0
-            return
+            return {}
         done = import_file(name, file, other)
-        assert held(other) == {answer.key: answer for answer in wanted}
         assert (done.skipped, done.differing) == ((), ())
         # An edit makes its revision where it comes in, so there may be more completions than came.
         assert done.new == (done.prompts, len(all_of(other)[1]), len(wanted))
@@ -69,6 +73,7 @@ def there_and_back(name: str, given_: Contents, suffix: str, wanted: list[Answer
         assert tally.answers == len(wanted)
         missing = sum(tally.left[why] for why in LOST)
         assert missing == len(given_.answers) - len(wanted)
+        return held(other)
 
 
 LOST = (
@@ -87,7 +92,8 @@ LOST = (
 @given(given_=contents())
 @SOME
 def test_everything_comes_back(name: str, given_: Contents):
-    there_and_back(name, given_, FORMATS[name].SUFFIXES[0], list(given_.answers))
+    wanted = list(given_.answers)
+    assert there_and_back(name, given_, FORMATS[name].SUFFIXES[0], wanted) == keyed(wanted)
 
 
 @pytest.mark.slow
@@ -108,21 +114,24 @@ def test_a_whole_store_comes_back_as_parquet(given_: Contents):
 @given(given_=contents())
 @SOME
 def test_battles_come_back(suffix: str, given_: Contents):
-    there_and_back("arena", given_, suffix, [answer for answer in last_words(given_) if fought(answer)])
+    wanted = [answer for answer in last_words(given_) if fought(answer)]
+    assert there_and_back("arena", given_, suffix, wanted) == keyed(wanted)
 
 
 @pytest.mark.slow
 @given(given_=contents())
 @SOME
 def test_preferences_come_back(given_: Contents):
-    there_and_back("trl", given_, ".parquet", [answer for answer in last_words(given_) if preferred(answer)])
+    wanted = [answer for answer in last_words(given_) if preferred(answer)]
+    assert there_and_back("trl", given_, ".parquet", wanted) == keyed(wanted)
 
 
 @pytest.mark.slow
 @given(given_=contents(media=False))
 @SOME
 def test_preferences_of_words_come_back_as_lines(given_: Contents):
-    there_and_back("trl", given_, ".jsonl", [answer for answer in last_words(given_) if preferred(answer)])
+    wanted = [answer for answer in last_words(given_) if preferred(answer)]
+    assert there_and_back("trl", given_, ".jsonl", wanted) == keyed(wanted)
 
 
 def test_every_format_is_a_file_and_every_file_a_format():
@@ -154,10 +163,12 @@ def small() -> Contents:
 
 @pytest.mark.parametrize("name", WHOLE)
 def test_one_of_everything_comes_back(name: str):
-    there_and_back(name, small(), FORMATS[name].SUFFIXES[0], list(small().answers))
+    wanted = list(small().answers)
+    assert there_and_back(name, small(), FORMATS[name].SUFFIXES[0], wanted) == keyed(wanted)
 
 
 def test_one_of_everything_as_battles_and_preferences():
     last = last_words(small())
-    there_and_back("arena", small(), ".json", [answer for answer in last if fought(answer)])
-    there_and_back("trl", small(), ".parquet", [answer for answer in last if preferred(answer)])
+    battles, preferences = [a for a in last if fought(a)], [a for a in last if preferred(a)]
+    assert there_and_back("arena", small(), ".json", battles) == keyed(battles)
+    assert there_and_back("trl", small(), ".parquet", preferences) == keyed(preferences)
