@@ -22,7 +22,7 @@ from harken.studio.pages import chat as chat_pages
 from harken.studio.pages import teach as teach_pages
 from harken.studio.pages.render import page
 from harken.studio.state import Studio
-from harken.studio.teaching import Teaching
+from harken.studio.teaching import TeachError, Teaching
 from harken.studio.throttle import Throttle
 from harken.studio.webhooks import Webhooks
 
@@ -81,13 +81,18 @@ def make_app(studio: Studio) -> FastAPI:
         app.include_router(router)
     explain(app)
     app.add_exception_handler(HTTPException, _said)
+    app.add_exception_handler(TeachError, _not_taught)
     app.add_middleware(Guard, config=studio.config)
     return app
 
 
 async def _said(request: Request, error: Exception) -> Response:
-    """People who followed a wrong link get a page, programs JSON."""
+    """People who followed a link to what is not there, or not for them, get a page; programs get JSON."""
     assert isinstance(error, HTTPException)
-    if error.status_code == 404 and "text/html" in request.headers.get("accept", ""):
-        return page(request, visitor_of(request), "missing.html", 404)
+    if error.status_code in (403, 404) and "text/html" in request.headers.get("accept", ""):
+        return page(request, visitor_of(request), "missing.html", error.status_code)
     return said(error)
+
+
+async def _not_taught(request: Request, error: Exception) -> Response:
+    return said(HTTPException(409, str(error)))

@@ -1,9 +1,8 @@
 """Teaching a model: begin a run, ask people about its completions, train, and compare before with after."""
 
 import re
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from fastapi import APIRouter, HTTPException, Request
 from pydantic import Field
@@ -30,7 +29,6 @@ from harken.studio.lessons import (
 from harken.studio.state import Studio
 from harken.studio.teaching import TeachError, Teaching
 
-T = TypeVar("T")
 router = APIRouter(prefix="/api/v1/teach", tags=["teach"], route_class=StrictRoute)
 QUESTIONS = 200
 """Comparisons that a run's project asks for at most."""
@@ -71,10 +69,7 @@ async def every(request: Request, studio: TheStudio, visitor: Writer) -> dict[st
 async def begin(given: Begin, request: Request, studio: TheStudio, visitor: Writer) -> dict[str, Any]:
     """Begin a run: a first model is made, and writes completions that people are asked about."""
     teaching = teaching_of(request)
-    try:
-        teaching.begin(given.name, given.size)
-    except TeachError as refused:
-        raise HTTPException(409, str(refused)) from refused
+    teaching.begin(given.name, given.size)
     return await _shown(studio, teaching, given.name)
 
 
@@ -88,7 +83,7 @@ async def one(name: str, request: Request, studio: TheStudio, visitor: Writer) -
 async def ask(name: str, request: Request, studio: TheStudio, visitor: Writer) -> dict[str, Any]:
     """A project about the run's newest completions; what people answer there is what the run learns from."""
     run = _known(request, name).folder(name)
-    lesson = await _lesson(lambda: questions(run))
+    lesson = await run_in_threadpool(questions, run)
     slug = f"{name}-{lesson.policies[0].split('/')[-2]}"[:64]
     settings = {"title": f"{name}: which answer is better?", "policies": list(lesson.policies)}
     return await _project(
@@ -100,17 +95,12 @@ async def ask(name: str, request: Request, studio: TheStudio, visitor: Writer) -
 async def train(name: str, request: Request, studio: TheStudio, visitor: Writer) -> dict[str, Any]:
     """Learn from what people have said until now: the reward model, the policy, the evaluation."""
     teaching = _known(request, name)
-    try:
-        if (going := teaching.going()) is not None:
-            raise TeachError(
-                f"the run {going!r} is under way, and this machine teaches one at a time; wait, or stop it"
-            )
-        count = await run_in_threadpool(write_answers, studio, teaching.folder(name), teaching.answers(name))
-        if not count:
-            raise TeachError("nobody has answered about this run's completions yet, so there is nothing to learn from")
-        teaching.go_on(name, "train")
-    except TeachError as refused:
-        raise HTTPException(409, str(refused)) from refused
+    if (going := teaching.going()) is not None:
+        raise TeachError(f"the run {going!r} is under way, and this machine teaches one at a time; wait, or stop it")
+    count = await run_in_threadpool(write_answers, studio, teaching.folder(name), teaching.answers(name))
+    if not count:
+        raise TeachError("nobody has answered about this run's completions yet, so there is nothing to learn from")
+    teaching.go_on(name, "train")
     return await _shown(studio, teaching, name)
 
 
@@ -118,10 +108,7 @@ async def train(name: str, request: Request, studio: TheStudio, visitor: Writer)
 async def go_on(name: str, request: Request, studio: TheStudio, visitor: Writer) -> dict[str, Any]:
     """Go on with a run that was stopped or failed, with the answers that it has."""
     teaching = _known(request, name)
-    try:
-        teaching.go_on(name, teaching.job(name).doing)
-    except TeachError as refused:
-        raise HTTPException(409, str(refused)) from refused
+    teaching.go_on(name, teaching.job(name).doing)
     return await _shown(studio, teaching, name)
 
 
@@ -129,10 +116,7 @@ async def go_on(name: str, request: Request, studio: TheStudio, visitor: Writer)
 async def stop(name: str, request: Request, studio: TheStudio, visitor: Writer) -> dict[str, Any]:
     """Have the run end after its step, with a checkpoint; asked twice, at once."""
     teaching = _known(request, name)
-    try:
-        teaching.stop(name)
-    except TeachError as refused:
-        raise HTTPException(409, str(refused)) from refused
+    teaching.stop(name)
     return await _shown(studio, teaching, name)
 
 
@@ -141,19 +125,12 @@ async def compare(name: str, request: Request, studio: TheStudio, visitor: Write
     """A blind comparison of what the model said to held-out prompts before it was taught and afterwards."""
     teaching = _known(request, name)
     run = teaching.folder(name)
-    digest = await _lesson(lambda: evaluation_digest(run))
+    digest = await run_in_threadpool(evaluation_digest, run)
     number = teaching.shown(name, digest)
-    lesson = await _lesson(lambda: before_and_after(run, name, number))
+    lesson = await run_in_threadpool(before_and_after, run, name, number)
     counted = f" ({number})" if number > 1 else ""
     settings = {"title": f"{name}: before and after, blind{counted}", "policies": list(lesson.policies)}
     return await _project(studio, visitor, run, lesson, NewProject(settings=settings, slug=f"{name}-blind-{number}"))
-
-
-async def _lesson(read: Callable[[], T]) -> T:
-    try:
-        return await run_in_threadpool(read)
-    except TeachError as refused:
-        raise HTTPException(409, str(refused)) from refused
 
 
 async def _project(studio: Studio, visitor: Visitor, run: Path, lesson: Lesson, given: NewProject) -> dict[str, Any]:

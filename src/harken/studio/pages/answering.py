@@ -5,9 +5,9 @@ from typing import Any
 from fastapi import APIRouter, Request
 from fastapi.responses import RedirectResponse, Response
 
-from harken.studio.api.deps import TheStudio, visitor_of
+from harken.studio.api.deps import TheStudio
 from harken.studio.api.projects import about, may_answer
-from harken.studio.pages.render import page, to_enter
+from harken.studio.pages.render import Answerer, page
 
 router = APIRouter(tags=["pages"], include_in_schema=False)
 
@@ -19,22 +19,16 @@ async def enter(request: Request) -> Response:
 
 
 @router.get("/")
-async def home(request: Request, studio: TheStudio) -> Response:
+async def home(request: Request, studio: TheStudio, visitor: Answerer) -> Response:
     """What there is to answer."""
-    visitor = visitor_of(request)
-    if visitor is None:
-        return to_enter(request)
     name = visitor.user.name
     seen = [p for p in studio.projects.values() if "read" in visitor.scopes or may_answer(p, name)]
     return page(request, visitor, "home.html", projects=[about(studio, project, name) for project in seen])
 
 
 @router.get("/p/{slug}")
-async def answer(slug: str, request: Request, studio: TheStudio) -> Response:
+async def answer(slug: str, request: Request, studio: TheStudio, visitor: Answerer) -> Response:
     """One item after another."""
-    visitor = visitor_of(request)
-    if visitor is None:
-        return to_enter(request)
     name = visitor.user.name
     if slug not in studio.projects or not may_answer(studio.projects[slug], name):
         return RedirectResponse("/", 303)

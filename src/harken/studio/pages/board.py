@@ -6,11 +6,11 @@ from fastapi import APIRouter, HTTPException, Request
 from fastapi.responses import Response
 from starlette.concurrency import run_in_threadpool
 
-from harken.studio.api.deps import After, TheStudio, visitor_of
+from harken.studio.api.deps import After, TheStudio, project_of
 from harken.studio.api.projects import about, item_shown
 from harken.studio.board import overview, policies, runs, standings
 from harken.studio.drawing import Drawings
-from harken.studio.pages.render import page, speaker, to_enter
+from harken.studio.pages.render import Admin, Reader, Writer, page, speaker
 from harken.studio.showing import part_of
 from harken.studio.state import Studio
 from harken.types import Text
@@ -25,13 +25,8 @@ def _drawings(request: Request) -> Drawings:
 
 
 @router.get("/dashboard")
-async def dashboard(request: Request, studio: TheStudio) -> Response:
+async def dashboard(request: Request, studio: TheStudio, visitor: Reader) -> Response:
     """Who said how much, who is preferred, and how the runs are doing."""
-    visitor = visitor_of(request)
-    if visitor is None:
-        return to_enter(request)
-    if "read" not in visitor.scopes:
-        return page(request, visitor, "missing.html", 403)
     seen, places = await run_in_threadpool(lambda: (overview(studio), standings(studio)))
     going = await run_in_threadpool(runs, studio.config.runs)
     told = _plots(seen, places, going, speaker(request, visitor))
@@ -73,11 +68,8 @@ def _plots(seen: dict[str, Any], places: list[dict[str, Any]], going: list[dict[
 
 
 @router.get("/plots/{name}.svg")
-async def plot(name: str, request: Request) -> Response:
+async def plot(name: str, request: Request, visitor: Reader) -> Response:
     """A plot that a page was told of."""
-    visitor = visitor_of(request)
-    if visitor is None or "read" not in visitor.scopes:
-        raise HTTPException(403, "plots are for reviewers")
     made = await _drawings(request).svg(name)
     if made is None:
         raise HTTPException(404, "there is no such plot")
@@ -87,13 +79,10 @@ async def plot(name: str, request: Request) -> Response:
 
 
 @router.get("/items/{number}")
-async def item(number: int, request: Request, studio: TheStudio) -> Response:
+async def item(number: int, request: Request, studio: TheStudio, visitor: Reader) -> Response:
     """An item with everything that was said of it."""
-    visitor = visitor_of(request)
-    if visitor is None:
-        return to_enter(request)
-    if "read" not in visitor.scopes or number not in studio.desk.items:
-        return page(request, visitor, "missing.html", 404)
+    if number not in studio.desk.items:
+        raise HTTPException(404, f"there is no item {number}")
     found = item_shown(studio, number)
     policies_of = {one["id"]: one["policy"] for one in found["completions"]}
     for one in found["answers"]:
@@ -124,14 +113,9 @@ def _prompt(studio: Studio, name: str) -> list[dict[str, Any]]:
 
 
 @router.get("/projects/{slug}")
-async def project(slug: str, request: Request, studio: TheStudio, after: After = 0) -> Response:
+async def project(slug: str, request: Request, studio: TheStudio, visitor: Reader, after: After = 0) -> Response:
     """A project's items, a hundred at a time."""
-    visitor = visitor_of(request)
-    if visitor is None:
-        return to_enter(request)
-    if "read" not in visitor.scopes or slug not in studio.projects:
-        return page(request, visitor, "missing.html", 404)
-    found = studio.projects[slug]
+    found = project_of(studio, slug)
     turns = studio.desk.turns_by_item(found.id)
     every = [one for one in studio.desk.items.values() if one.project == found.id and one.id > after][:100]
     rows = [
@@ -159,23 +143,13 @@ def _answered(turns: Any) -> int:
 
 
 @router.get("/people")
-async def people(request: Request, studio: TheStudio) -> Response:
+async def people(request: Request, studio: TheStudio, visitor: Admin) -> Response:
     """Who may enter."""
-    visitor = visitor_of(request)
-    if visitor is None:
-        return to_enter(request)
-    if "admin" not in visitor.scopes:
-        return page(request, visitor, "missing.html", 403)
     tokens = studio.accounts.passes_of("token")
     return page(request, visitor, "people.html", users=studio.accounts.all(), tokens=tokens)
 
 
 @router.get("/make")
-async def make(request: Request, studio: TheStudio) -> Response:
+async def make(request: Request, studio: TheStudio, visitor: Writer) -> Response:
     """A new project."""
-    visitor = visitor_of(request)
-    if visitor is None:
-        return to_enter(request)
-    if "write" not in visitor.scopes:
-        return page(request, visitor, "missing.html", 403)
     return page(request, visitor, "make.html", policies=policies(studio))

@@ -5,17 +5,13 @@ from typing import Any
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
-from harken.studio.api.deps import visitor_of
-from harken.studio.pages.render import page, to_enter
+from harken.studio.pages.render import Answerer, page
 
 router = APIRouter(tags=["pages"], include_in_schema=False)
 
 
 @router.get("/chat")
-async def chat(request: Request) -> Response:
+async def chat(request: Request, visitor: Answerer) -> Response:
     """A conversation; what is said is kept, and so is what is said of it."""
-    visitor = visitor_of(request)
-    if visitor is None:
-        return to_enter(request)
     told: dict[str, Any] = {"shortcuts": visitor.user.settings.get("shortcuts", {})}
     return page(request, visitor, "chat.html", page=told, servers=len(request.app.state.endpoints))

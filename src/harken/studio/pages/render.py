@@ -5,14 +5,15 @@ import json
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import Request
-from fastapi.responses import HTMLResponse, RedirectResponse, Response
+from fastapi import Depends, HTTPException, Request
+from fastapi.responses import HTMLResponse, Response
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from harken.studio.accounts import Visitor
+from harken.studio.accounts import Scope, Visitor
+from harken.studio.api.deps import visitor_of
 from harken.studio.words.speak import catalogue, chosen, speak
 
 PAGES = (
@@ -68,6 +69,25 @@ def page(request: Request, visitor: Visitor | None, name: str, status: int = 200
     return HTMLResponse(html, status, headers)
 
 
-def to_enter(request: Request) -> Response:
-    """First enter, and then come back here."""
-    return RedirectResponse(f"/enter?next={request.url.path}", 303)
+def may_see(scope: Scope) -> Any:
+    """A dependency: somebody who may see a page; strangers enter first and then come back, others find no such page.
+
+    Raises:
+        HTTPException: 303 to the page for entering, or 403.
+    """
+
+    async def check(request: Request) -> Visitor:
+        visitor = visitor_of(request)
+        if visitor is None:
+            raise HTTPException(303, "enter first", {"Location": f"/enter?next={request.url.path}"})
+        if scope not in visitor.scopes:
+            raise HTTPException(403, f"this page needs the scope {scope!r}")
+        return visitor
+
+    return Depends(check)
+
+
+Answerer = Annotated[Visitor, may_see("answer")]
+Reader = Annotated[Visitor, may_see("read")]
+Writer = Annotated[Visitor, may_see("write")]
+Admin = Annotated[Visitor, may_see("admin")]
