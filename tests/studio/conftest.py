@@ -1,13 +1,18 @@
 """A studio with a few prompts, media in them, and people with every role."""
 
 import secrets
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
-from benchmarks.studio.postgres import Cluster, cluster, folder_of_programs
+from benchmarks.studio.postgres import Cluster
 from starlette.testclient import TestClient
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "feedback"))
+
+from postgres import own_cluster
 
 from harken.data.media.audio import encode_wav
 from harken.data.media.image import encode_png
@@ -57,11 +62,7 @@ class People:
 @pytest.fixture(scope="session")
 def postgresql() -> Iterator[Cluster]:
     """A server for all tests that want one."""
-    why = "psycopg or libpq is not installed: pip install 'harken[postgresql]', apt-get install libpq5"
-    pytest.importorskip("psycopg", reason=why, exc_type=ImportError)
-    if folder_of_programs() is None:
-        pytest.skip("PostgreSQL is not installed: apt-get install postgresql")
-    with cluster() as found:
+    with own_cluster() as found:
         yield found
 
 

@@ -10,12 +10,12 @@ from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 from sqlalchemy.exc import SQLAlchemyError
 
+from harken.cli.words import errors, in_words
 from harken.feedback.exchange.load import Imported, Stopped, import_data
 from harken.feedback.exchange.mapping import find_mapping, shipped
 
 app = typer.Typer(add_completion=False, no_args_is_help=True)
 console = Console()
-errors = Console(stderr=True)
 LISTED = 20
 
 NAME = typer.Argument(
@@ -125,9 +125,10 @@ class _Bar:
 
 @contextmanager
 def _words() -> Iterator[None]:
-    """Errors become words here, as in cli/session.py, which is not used since it loads torch."""
+    """As `in_words`, and what a stopped import leaves."""
     try:
-        yield
+        with in_words():
+            yield
     except Stopped as stopped:
         errors.print("stopped; nothing was added to the store: the same command begins again")
         raise typer.Exit(130) from stopped
@@ -136,7 +137,4 @@ def _words() -> Iterator[None]:
         raise typer.Exit(130) from stopped
     except SQLAlchemyError as error:
         errors.print(f"error: the store cannot be written: {error}", highlight=False, soft_wrap=True, markup=False)
-        raise typer.Exit(2) from error
-    except (ValueError, OSError) as error:
-        errors.print(f"error: {error}", highlight=False, soft_wrap=True, markup=False)
         raise typer.Exit(2) from error

@@ -1,12 +1,11 @@
 """The commands of `harken feedback` that move feedback: import, export, forget, backup. They load no torch."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import typer
 from rich.console import Console
 
+from harken.cli.words import errors, in_words
 from harken.data.blobs import Blobs
 from harken.feedback.backup import backup as copy_store
 from harken.feedback.desk.owning import own_desk
@@ -14,7 +13,6 @@ from harken.feedback.exchange.door import FORMATS, export_file, find_place, impo
 from harken.feedback.store import FeedbackStore
 
 console = Console()
-errors = Console(stderr=True)
 LISTED = 20
 
 PLACE = "a run's folder, a feedback.db, or postgresql://..."
@@ -36,7 +34,7 @@ def export(name: str = FORMAT, out: Path = OUT, store: str = STORE, blobs: Path 
 
     harken feedback export --format trl --out pairs.parquet runs/demo
     """
-    with _words():
+    with in_words():
         file, tally = export_file(name, there(find_place(store, blobs)), out)
     _say(f"{file}: {tally.records} records of {tally.answers} answers")
     for what, count in sorted(tally.left.items()):
@@ -50,7 +48,7 @@ def import_(
 
     harken feedback import tasks.json --format label_studio --into runs/team
     """
-    with _words():
+    with in_words():
         done = import_file(name, file, find_place(into, blobs), levels)
     kinds = ", ".join(f"{kind} {count}" for kind, count in sorted(done.answers.items())) or "none"
     new = "new {}, {} and {}".format(*done.new)
@@ -74,7 +72,7 @@ def forget(name: str = NAME, store: str = FROM) -> None:
 
     harken feedback forget ada --store runs/team
     """
-    with _words(), FeedbackStore(there(find_place(store, Path())).store) as opened:
+    with in_words(), FeedbackStore(there(find_place(store, Path())).store) as opened:
         owned = own_desk(opened.engine)
         try:
             done = opened.forget(name)
@@ -98,7 +96,7 @@ def backup(file: Path = COPY, store: str = FROM, with_blobs: bool = WITH_BLOBS) 
 
     harken feedback backup backups/monday.db --store runs/team --blobs
     """
-    with _words():
+    with in_words():
         place = find_place(store, Path() if "://" in store else None)
         done = copy_store(place.store, file, Blobs(place.blobs) if with_blobs else None)
     rows = ", ".join(f"{table} {count}" for table, count in done.rows.items())
@@ -107,13 +105,3 @@ def backup(file: Path = COPY, store: str = FROM, with_blobs: bool = WITH_BLOBS) 
 
 def _say(text: str) -> None:
     console.print(text, highlight=False, soft_wrap=True, markup=False)
-
-
-@contextmanager
-def _words() -> Iterator[None]:
-    """Errors become words here, as in cli/data.py."""
-    try:
-        yield
-    except (ValueError, OSError) as error:
-        errors.print(f"error: {error}", highlight=False, soft_wrap=True, markup=False)
-        raise typer.Exit(2) from error

@@ -1,8 +1,7 @@
 """`harken feedback`: what was said, by whom, and how well people agree. Loads no torch, so that it begins at once."""
 
 import math
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 
 import typer
@@ -10,6 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from harken.cli.exchange import backup, export, forget, import_
+from harken.cli.words import in_words
 from harken.feedback.agreement import Estimate
 from harken.feedback.flags import FlagConfig
 from harken.feedback.position_bias import share
@@ -21,7 +21,6 @@ app.command("export")(export)
 app.command("forget")(forget)
 app.command("backup")(backup)
 console = Console()
-errors = Console(stderr=True)
 KINDS = {"human": "person", "simulated": "SIMULATED", "model": "MODEL"}
 LETTERS = 60
 
@@ -54,7 +53,7 @@ def stats(
     least: int = LEAST,
 ) -> None:
     """Read, compute, print."""
-    with _words():
+    with in_words():
         found = stats_of(place, FlagConfig(quick=quick, least=least))
         if json_file is not None:
             write_json(json_file, found)
@@ -191,13 +190,3 @@ def _short(text: str) -> str:
 def _plain(text: str) -> str:
     """What people wrote, with rich's brackets as brackets."""
     return text.replace("[", "\\[")
-
-
-@contextmanager
-def _words() -> Iterator[None]:
-    """Errors become words here, as in cli/session.py, which is not used since it loads torch."""
-    try:
-        yield
-    except (ValueError, OSError) as error:
-        errors.print(f"error: {error}", highlight=False, soft_wrap=True, markup=False)
-        raise typer.Exit(2) from error

@@ -10,8 +10,8 @@ import torch
 import typer
 import yaml
 from rich.console import Console
-from rich.markup import escape
 
+from harken.cli.words import errors, in_words
 from harken.data.settings import validate
 from harken.models.load import Dtype, load_model, weights_dtype
 from harken.serve.server import name_of, serve
@@ -19,7 +19,6 @@ from harken.serve.settings import ServeConfig
 
 app = typer.Typer(add_completion=False)
 console = Console()
-errors = Console(stderr=True)
 TYPED = ("host", "port", "token", "max_tokens")
 
 MODEL = typer.Argument(..., help="A model's folder, such as runs/demo/aligned, or its name on the Hugging Face hub.")
@@ -112,9 +111,7 @@ def _say(line: str) -> None:
 def _words() -> Iterator[None]:
     """Errors become words here; a signal ends the server and is no error."""
     try:
-        yield
+        with in_words():
+            yield
     except KeyboardInterrupt:
         errors.print("stopped")
-    except (ValueError, OSError) as error:
-        errors.print(f"[red]error:[/red] {escape(str(error))}", highlight=False, soft_wrap=True)
-        raise typer.Exit(2) from error
