@@ -7,8 +7,8 @@ half-believed.
 
 import json
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any, get_args
 
 from harken.feedback.exchange.tables import DataError
@@ -17,7 +17,7 @@ from harken.feedback.kinds.edit import revision
 from harken.feedback.records import feedback_from_json, named_completions, prompt_from_json, prompt_to_json
 from harken.feedback.stream import Item
 from harken.feedback.strict import fields
-from harken.types import AnnotatorKind, Answer, Completion, Edit, Prompt
+from harken.types import AnnotatorKind, Answer, Completion, Edit, Feedback, Prompt
 
 KINDS: tuple[str, ...] = get_args(AnnotatorKind)
 FIELD = "harken"
@@ -75,6 +75,31 @@ def count_left(tally: Tally, item: Item, sent: Collection[Answer]) -> None:
     untold = sum(1 for completion in item.completions if completion.id not in told)
     if untold:
         tally.left["completions that no such answer names"] += untold
+
+
+def statement_by_statement(
+    items: Iterable[Item], tally: Tally, cannot_hold: Callable[[Feedback], str]
+) -> Iterator[Parcel]:
+    """A parcel for each last word that a format of single statements holds; what it does not hold is counted.
+
+    Args:
+        items: of a store.
+        tally: what is left out is counted there.
+        cannot_hold: why the format does not hold what was said; empty where it does.
+    """
+    for item in items:
+        sent = []
+        for answer in item.answers:
+            amended = answer.key in item.replaced
+            why = "answers that were amended" if amended else cannot_hold(answer.feedback)
+            if why:
+                tally.left[why] += 1
+                continue
+            if answer.amends is not None:
+                tally.left["that an answer amends an earlier one"] += 1
+            sent.append(answer)
+            yield parcel(item, [replace(answer, amends=None)])
+        count_left(tally, item, sent)
 
 
 def to_json(given: Parcel) -> dict[str, Any]:

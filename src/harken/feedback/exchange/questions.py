@@ -1,7 +1,9 @@
 """Answers to the same question, together: tools for labelling keep one task with everybody's answers to it."""
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from harken.feedback.exchange.parcel import Parcel, Tally, count_left, parcel
 from harken.feedback.records import kind_of, named_completions
 from harken.feedback.stream import Item
 from harken.types import Answer, Edit, Ranking, Rating
@@ -24,6 +26,15 @@ class Question:
     criterion: str
     levels: int
     answers: tuple[Answer, ...]
+
+
+def question_by_question(items: Iterable[Item], tally: Tally) -> Iterator[tuple[Question, Parcel]]:
+    """Every question of a store with what belongs to it; one is a record, and what no answer speaks of is counted."""
+    for item in items:
+        for question in questions(item):
+            yield question, parcel(item, question.answers)
+            tally.records += 1
+        count_left(tally, item, item.answers)
 
 
 def questions(item: Item) -> list[Question]:

@@ -8,7 +8,6 @@ two prompts, answers that were amended (the last word is there, and no longer sa
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -20,18 +19,16 @@ from harken.feedback.exchange.parcel import (
     FIELD,
     Parcel,
     Tally,
-    count_left,
     from_json,
-    parcel,
     refuse_changed,
+    statement_by_statement,
     to_json,
 )
 from harken.feedback.exchange.tables import DataError
 from harken.feedback.exchange.templates import shown
 from harken.feedback.exchange.turns import Reader, openai_turns
 from harken.feedback.store import FeedbackStore
-from harken.feedback.stream import Item
-from harken.types import AnnotatorKind, Answer, Choice, Comparison, Message, Text
+from harken.types import AnnotatorKind, Choice, Comparison, Feedback, Message, Text
 
 SUFFIXES = (".json", ".jsonl")
 WINNERS: dict[Choice, str] = {"a": "model_a", "b": "model_b", "tie": "tie", "both_bad": "tie (bothbad)"}
@@ -47,19 +44,9 @@ def write(store: FeedbackStore, blobs: Blobs, out: BinaryIO, suffix: str = ".jso
     """
     tally = Tally()
     with JsonOut(out, suffix == ".jsonl") as records:
-        for item in store.stream():
-            sent = []
-            for answer in item.answers:
-                why = _cannot_hold(item, answer)
-                if why:
-                    tally.left[why] += 1
-                    continue
-                if answer.amends is not None:
-                    tally.left["that an answer amends an earlier one"] += 1
-                sent.append(answer)
-                records.add(_battle(parcel(item, [replace(answer, amends=None)]), blobs))
-                tally.records += 1
-            count_left(tally, item, sent)
+        for given in statement_by_statement(store.stream(), tally, _cannot_hold):
+            records.add(_battle(given, blobs))
+            tally.records += 1
     return tally
 
 
@@ -87,15 +74,13 @@ def read(file: Path, blobs: Blobs, levels: int = 5) -> Iterator[Parcel]:
         yield given
 
 
-def _cannot_hold(item: Item, answer: Answer) -> str:
-    if answer.key in item.replaced:
-        return "answers that were amended"
-    match answer.feedback:
+def _cannot_hold(said: Feedback) -> str:
+    match said:
         case Comparison(other_prompt_id=None):
             return ""
         case Comparison():
             return "comparisons across two prompts"
-        case said:
+        case _:
             return LEFT[type(said).__name__.lower()]
 
 

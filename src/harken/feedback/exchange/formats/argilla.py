@@ -21,13 +21,11 @@ from harken.feedback.exchange.parcel import (
     FIELD,
     Parcel,
     Tally,
-    count_left,
     from_json,
-    parcel,
     refuse_changed,
     to_text,
 )
-from harken.feedback.exchange.questions import Question, questions
+from harken.feedback.exchange.questions import Question, question_by_question, questions
 from harken.feedback.exchange.tables import DataError
 from harken.feedback.exchange.tasks import EQUAL, MEDIA, Task, prompt_of, ranking_of
 from harken.feedback.exchange.templates import shown
@@ -48,11 +46,8 @@ def write(store: FeedbackStore, blobs: Blobs, out: BinaryIO, suffix: str = ".jso
     """
     tally = Tally()
     with JsonOut(out, lines=False) as records:
-        for item in store.stream():
-            for question in questions(item):
-                records.add(_record(parcel(item, question.answers), question, blobs))
-                tally.records += 1
-            count_left(tally, item, item.answers)
+        for question, given in question_by_question(store.stream(), tally):
+            records.add(_record(given, question, blobs))
     return tally
 
 

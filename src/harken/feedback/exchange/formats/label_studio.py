@@ -22,13 +22,11 @@ from harken.feedback.exchange.parcel import (
     Parcel,
     Tally,
     answer_from_json,
-    count_left,
     from_json,
-    parcel,
     refuse_changed,
     to_json,
 )
-from harken.feedback.exchange.questions import Question, questions
+from harken.feedback.exchange.questions import Question, question_by_question
 from harken.feedback.exchange.tables import DataError
 from harken.feedback.exchange.tasks import MEDIA, Task, foreign_task, said_by
 from harken.feedback.exchange.turns import as_text, data_uri, media
@@ -48,13 +46,9 @@ def write(store: FeedbackStore, blobs: Blobs, out: BinaryIO, suffix: str = ".jso
     """
     tally = Tally()
     with JsonOut(out, lines=False) as records:
-        for item in store.stream():
-            for question in questions(item):
-                given = parcel(item, question.answers)
-                annotations = [_annotation(answer) for answer in question.answers]
-                records.add({"data": _data(given, question, blobs), "annotations": annotations})
-                tally.records += 1
-            count_left(tally, item, item.answers)
+        for question, given in question_by_question(store.stream(), tally):
+            annotations = [_annotation(answer) for answer in question.answers]
+            records.add({"data": _data(given, question, blobs), "annotations": annotations})
     return tally
 
 

@@ -11,7 +11,6 @@ answer is one row; its count stands in the column `harken`.
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -23,10 +22,9 @@ from harken.feedback.exchange.parcel import (
     FIELD,
     Parcel,
     Tally,
-    count_left,
     from_json,
-    parcel,
     refuse_changed,
+    statement_by_statement,
     to_text,
 )
 from harken.feedback.exchange.tables import DataError
@@ -34,8 +32,7 @@ from harken.feedback.exchange.templates import shown
 from harken.feedback.exchange.turns import Reader, media, placeholder_turns, text_turns
 from harken.feedback.kinds import comparison, edit, ranking
 from harken.feedback.store import FeedbackStore
-from harken.feedback.stream import Item
-from harken.types import Answer, Comparison, Edit, Message, Modality, Ranking, Rating, Text
+from harken.types import Answer, Comparison, Edit, Feedback, Message, Modality, Ranking, Rating, Text
 
 SUFFIXES = (".parquet", ".jsonl")
 COLUMNS: tuple[tuple[Modality, str], ...] = (("image", "images"), ("audio", "audios"))
@@ -65,20 +62,10 @@ def write(store: FeedbackStore, blobs: Blobs, out: BinaryIO, suffix: str = ".par
 
 def _write(store: FeedbackStore, blobs: Blobs, out: JsonOut | ParquetOut, shown_media: frozenset[Modality]) -> Tally:
     tally = Tally()
-    for item in store.stream():
-        sent = []
-        for answer in item.answers:
-            why = _cannot_hold(item, answer)
-            if why:
-                tally.left[why] += 1
-                continue
-            if answer.amends is not None:
-                tally.left["that an answer amends an earlier one"] += 1
-            sent.append(answer)
-            for row in _rows(parcel(item, [replace(answer, amends=None)]), blobs, shown_media):
-                out.add(row)
-                tally.records += 1
-        count_left(tally, item, sent)
+    for given in statement_by_statement(store.stream(), tally, _cannot_hold):
+        for row in _rows(given, blobs, shown_media):
+            out.add(row)
+            tally.records += 1
     return tally
 
 
@@ -108,10 +95,7 @@ def _kinds_of_media(store: FeedbackStore) -> frozenset[Modality]:
     return frozenset(kinds)
 
 
-def _cannot_hold(item: Item, answer: Answer) -> str:
-    said = answer.feedback
-    if answer.key in item.replaced:
-        return "answers that were amended"
+def _cannot_hold(said: Feedback) -> str:
     match said:
         case Rating():
             return "ratings"
