@@ -273,7 +273,7 @@ def person(enter: Enter) -> Person:
 
 @pytest.fixture(scope="session")
 def axe(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """axe-core's script: from .venv/axe where `make install` put it, else from the npm registry."""
+    """axe-core's script: from .venv/axe where `make tools` put it, else from the npm registry."""
     path = ROOT / ".venv" / "axe" / "node_modules" / "axe-core" / "axe.min.js"
     if not path.exists():
         npm = shutil.which("npm")

@@ -8,7 +8,6 @@ import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import httpx2
 import pytest
 from families import text
 from PIL import Image as Pillow
@@ -18,7 +17,9 @@ from tiny import tiny_model
 from harken.data.openai import Server
 from harken.models.load import load_model
 from harken.serve import answering
+from harken.serve.refusal import Refusal
 from harken.serve.settings import ServeConfig
+from harken.serve.worker import Worker
 
 pytestmark = pytest.mark.slow
 
@@ -290,35 +291,38 @@ def test_large_and_slow_bodies():
         ask(client, request())
 
 
-@pytest.mark.slow
-@pytest.mark.soak
-def test_a_full_house_says_when_to_come_again():
-    with running(far_reading(), at_once=1, waiting=1, longest=LONG) as client:
-        endless = request(max_tokens=LONG, min_tokens=LONG)
+def test_a_full_house_says_when_to_come_again(monkeypatch):
+    taken, refusals, take_place = [], [], Worker.take_place
 
-        with client.stream("POST", "/v1/chat/completions", json={**endless, "stream": True}) as response:
+    def counted(self):
+        try:
+            given = take_place(self)
+        except Refusal as refusal:
+            refusals.append(refusal)
+            raise
+        taken.append(given)
+        return given
+
+    monkeypatch.setattr(Worker, "take_place", counted)
+    with running(far_reading(), at_once=1, waiting=1, longest=LONG) as client, ThreadPoolExecutor(2) as pool:
+        endless = request(max_tokens=LONG, min_tokens=LONG, stream=True)
+        with client.stream("POST", "/v1/chat/completions", json=endless) as response:
             lines = response.iter_lines()  # kept: httpx2 hangs up when nobody holds it
             next(lines)
-            with ThreadPoolExecutor(1) as pool:
-                # Our own client comes again where it is told to; as soon as it has its place, another finds none.
-                patient = Server(str(client.base_url), "", timeout=60.0, retries=8)
-                waits = pool.submit(patient.post, "/v1/chat/completions", request(max_tokens=2))
-                said = until(lambda: full_house(client))
-                assert said.headers["retry-after"] == "1"
-                assert said.json()["error"]["code"] == "overloaded"
-                assert client.get("/health").status_code == 200
-                assert not waits.done()
-                response.close()
-                assert waits.result()["choices"]
-        ask(client, request(max_tokens=2))
-
-
-def full_house(client):
-    try:
-        response = client.post("/v1/chat/completions", json=request(max_tokens=1), timeout=0.3)
-    except httpx2.TimeoutException:
-        return None  # it came first and had the place; it hung up
-    return response if response.status_code == 503 else None
+            waits = pool.submit(ask, client, request(max_tokens=2))
+            until(lambda: len(taken) == 2)
+            said = client.post("/v1/chat/completions", json=request(max_tokens=1))
+            assert (said.status_code, said.headers["retry-after"]) == (503, "1")
+            assert said.json()["error"]["code"] == "overloaded"
+            assert client.get("/health").status_code == 200
+            # Our own client comes again.
+            own = Server(str(client.base_url), "", timeout=60.0, retries=8)
+            comes_again = pool.submit(own.post, "/v1/chat/completions", request(max_tokens=2))
+            until(lambda: len(refusals) >= 2)
+            assert not waits.done()
+            response.close()
+            assert texts(waits.result())
+            assert texts(comes_again.result())
 
 
 def test_no_medium_is_left_behind(own, tmp_path, monkeypatch):
