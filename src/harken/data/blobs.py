@@ -9,14 +9,13 @@ import binascii
 import hashlib
 import os
 import re
-import secrets
 import stat
-from contextlib import suppress
 from pathlib import Path
 from urllib.parse import unquote_to_bytes
 
 from harken.data.media import audio, image
 from harken.data.media.limits import DEFAULT, Limits, MediaError
+from harken.data.whole import whole
 from harken.types import Modality
 
 NAME = re.compile(r"[0-9a-f]{64}")
@@ -283,19 +282,8 @@ def _check_audio(data: bytes, limits: Limits) -> None:
 
 def _write(path: Path, data: bytes, flush: bool = True) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    # Opened by hand and not by tempfile, whose files nobody but their owner may read.
-    draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-    try:
-        with draft.open("xb") as file:
-            file.write(data)
-            if flush:
-                file.flush()
-                os.fsync(file.fileno())
-        draft.replace(path)
-    except BaseException:
-        with suppress(OSError):
-            draft.unlink(missing_ok=True)
-        raise
+    with whole(path, flush) as file:
+        file.write(data)
 
 
 def _shown(text: str) -> str:

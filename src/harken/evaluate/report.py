@@ -1,6 +1,5 @@
 """One self-contained HTML page that says whether a model got better, and shows why one may believe it."""
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,6 +9,7 @@ import yaml
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from harken.data.whole import whole
 from harken.evaluate.embed import Embedded, embed
 from harken.evaluate.svg import check_svg
 from harken.types import AnnotatorKind
@@ -167,15 +167,8 @@ def write_report(path: Path, report: Report) -> Path:
     # A model may emit half of a surrogate pair; the page shows it as "?".
     data = render(report).encode("utf-8", errors="replace")
     path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with draft.open("wb") as out:
-            out.write(data)
-            out.flush()
-            os.fsync(out.fileno())
-        draft.replace(path)
-    finally:
-        draft.unlink(missing_ok=True)
+    with whole(path) as out:
+        out.write(data)
     return path
 
 

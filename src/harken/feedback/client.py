@@ -2,11 +2,14 @@
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import httpx2
 
+from harken.data.whole import whole
 from harken.feedback.records import feedback_from_json, prompt_to_json
 from harken.types import Answer, Completion, Modality, Prompt
 
@@ -81,26 +84,31 @@ class StudioClient:
         Raises:
             StudioError: if it is refused.
         """
-        try:
-            with self._client.stream("GET", "/api/v1/answers", params={"after": after}) as response:
-                if response.status_code >= 400:
-                    response.read()
-                    raise StudioError(f"GET /api/v1/answers: {response.status_code}: {response.text[:500]}")
-                for line in response.iter_lines():
-                    row = json.loads(line)
-                    said = feedback_from_json(row["kind"], row["said"])
-                    told = (row["seconds"], row["amends"], row["count"])
-                    yield row["seq"], Answer(row["key"], row["annotator"], row["annotator_kind"], said, *told)
-        except httpx2.TransportError as away:
-            raise StudioError(self._away(away)) from away
+        with self._stream("/api/v1/answers", params={"after": after}) as response:
+            for line in response.iter_lines():
+                row = json.loads(line)
+                said = feedback_from_json(row["kind"], row["said"])
+                told = (row["seconds"], row["amends"], row["count"])
+                yield row["seq"], Answer(row["key"], row["annotator"], row["annotator_kind"], said, *told)
+
+    def export(self, name: str, to: Path) -> None:
+        """Write all feedback to a file of a format (docs/exchange.md), which is whole or not there.
+
+        Raises:
+            StudioError: if it is refused, or breaks off.
+        """
+        with self._stream(f"/api/v1/export/{quote(name, safe='')}") as response, whole(to) as file:
+            for piece in response.iter_bytes():
+                file.write(piece)
 
     def medium(self, sha256: str, to: Path) -> None:
-        """Write a medium to a file.
+        """Write a medium to a file, which is whole or not there.
 
         Raises:
             StudioError: if there is none.
         """
-        to.write_bytes(self._send("GET", f"/media/{sha256}").content)
+        with whole(to) as file:
+            file.write(self._send("GET", f"/media/{sha256}").content)
 
     def _send(self, method: str, path: str, **told: Any) -> httpx2.Response:
         try:
@@ -110,6 +118,17 @@ class StudioClient:
         if response.status_code >= 400:
             raise StudioError(f"{method} {path}: {response.status_code}: {response.text[:500]}")
         return response
+
+    @contextmanager
+    def _stream(self, path: str, **told: Any) -> Iterator[httpx2.Response]:
+        try:
+            with self._client.stream("GET", path, **told) as response:
+                if response.status_code >= 400:
+                    response.read()
+                    raise StudioError(f"GET {path}: {response.status_code}: {response.text[:500]}")
+                yield response
+        except httpx2.TransportError as away:
+            raise StudioError(self._away(away)) from away
 
     def _away(self, error: Exception) -> str:
         return f"{self._client.base_url} cannot be reached ({error}); is the studio running?"

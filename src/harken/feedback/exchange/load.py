@@ -2,7 +2,6 @@
 
 import json
 import os
-import secrets
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from pathlib import Path
 
 from harken.data.blobs import Blobs
 from harken.data.record import write_record
+from harken.data.whole import whole
 from harken.feedback.exchange.folder import Folder
 from harken.feedback.exchange.forms import LIST
 from harken.feedback.exchange.mapping import ImportMapping
@@ -162,17 +162,8 @@ def _keep(harvest: Harvest, out: Path, told: Callable[[str, int], bool]) -> tupl
 
 def _write_prompts(prompts: list[Prompt], out: Path) -> None:
     """All prompts of the store as `load_prompts` reads them; their media are the blobs themselves, not copies."""
-    lines = []
-    for prompt in prompts:
-        names = [part.sha256 for m in prompt.messages for part in m.parts if not isinstance(part, Text)]
-        record = write_record(prompt, {name: f"{BLOBS}/{name[:2]}/{name[2:]}" for name in names})
-        lines.append(json.dumps(record, ensure_ascii=False, allow_nan=False) + "\n")
-    draft = out / f".{PROMPTS}.{secrets.token_hex(4)}"
-    try:
-        with draft.open("x", encoding="utf-8", newline="\n") as file:
-            file.writelines(lines)
-            file.flush()
-            os.fsync(file.fileno())
-        draft.replace(out / PROMPTS)
-    finally:
-        draft.unlink(missing_ok=True)
+    with whole(out / PROMPTS) as file:
+        for prompt in prompts:
+            names = [part.sha256 for m in prompt.messages for part in m.parts if not isinstance(part, Text)]
+            record = write_record(prompt, {name: f"{BLOBS}/{name[:2]}/{name[2:]}" for name in names})
+            file.write(json.dumps(record, ensure_ascii=False, allow_nan=False).encode() + b"\n")
