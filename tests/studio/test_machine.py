@@ -19,11 +19,13 @@ import uvicorn
 
 from harken.data.media.image import encode_png
 from harken.feedback.client import StudioClient, StudioError
+from harken.feedback.exchange.door import Place, export_chunks
+from harken.feedback.exchange.names import NAMES
 from harken.studio import webhooks
 from harken.studio.app import make_app
 from harken.studio.outward import Unreachable, check, is_public
 from harken.studio.state import Studio, open_studio
-from harken.types import Completion, Image, Message, Prompt, Text
+from harken.types import Answer, Comparison, Completion, Image, Message, Prompt, Text
 
 
 @pytest.fixture
@@ -67,6 +69,28 @@ def test_a_program_brings_prompts_and_takes_answers(served):
             client.add([Prompt("mine", (Message("user", (Text("Else?"),)),))])
     with StudioClient(url, "hk_t_wrong") as stranger, pytest.raises(StudioError, match="401"):
         list(stranger.answers())
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_program_takes_all_feedback_as_a_file_of_each_format(served, tmp_path, name):
+    opened, url, token = served
+    opened.store.add(Answer("mine", "ann", "human", Comparison("p1", "p1-0", "p1-1", "a"), 2.0))
+    with StudioClient(url, token) as client:
+        client.export(name, tmp_path / "taken")
+        place = Place(opened.config.place, opened.blobs.folder)
+        assert (tmp_path / "taken").read_bytes() == b"".join(export_chunks(name, place)) != b""
+
+
+def test_an_export_that_fails_is_told_and_leaves_no_file(served, tmp_path):
+    opened, url, token = served
+    opened.store.add(Answer("mine", "ann", "human", Comparison("p1", "p1-0", "p1-1", "a"), 2.0))
+    with StudioClient(url, token) as client:
+        with pytest.raises(StudioError, match=r"404.*no format 'xls'; there are trl"):
+            client.export("xls", tmp_path / "taken")
+        opened.blobs.path(opened.prompt("p1").messages[0].parts[0].sha256).unlink()
+        with pytest.raises(StudioError):
+            client.export("arena", tmp_path / "taken")
+    assert list(tmp_path.glob("*taken*")) == []
 
 
 class Listener(BaseHTTPRequestHandler):

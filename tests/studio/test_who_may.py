@@ -37,6 +37,7 @@ WANTED = {
     "read": {
         ("get", "/api/v1/answers"),
         ("get", "/api/v1/prompts"),
+        ("get", "/api/v1/export/{name}"),
         ("get", "/api/v1/projects/{slug}/items"),
         ("get", "/api/v1/items/{item}"),
     },

@@ -168,9 +168,3 @@ def open_accounts(config: StudioConfig) -> Iterator[Accounts]:
     """
     with FeedbackStore(config.place) as store:
         yield Accounts(store.engine)
-
-
-def choices_of(studio: Studio, item: Item) -> Sequence[Completion]:
-    """The completions of an item, in the store's words."""
-    found = studio.completions(item.completions)
-    return [found[name] for name in item.completions]

@@ -1,17 +1,19 @@
 """Files of feedback in formats that other programs know: out of a store, and into one."""
 
 import os
-import secrets
 import threading
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 from typing import Any, BinaryIO
 
 from harken.data.blobs import Blobs
-from harken.feedback.exchange.formats import arena, argilla, label_studio, parquet, table, trl
+from harken.data.whole import whole
+from harken.feedback.exchange import formats
+from harken.feedback.exchange.names import NAMES
 from harken.feedback.exchange.parcel import Parcel, Tally
 from harken.feedback.exchange.tables import DataError
 from harken.feedback.records import kind_of
@@ -21,8 +23,7 @@ from harken.types import Answer, Completion, Prompt
 STORE, BLOBS = "feedback.db", "blobs"
 CHUNK = 1 << 16
 DATABASES = (".db", ".sqlite", ".sqlite3")
-MODULES = (trl, parquet, label_studio, argilla, arena, table)
-FORMATS: dict[str, ModuleType] = {module.__name__.rsplit(".", 1)[-1]: module for module in MODULES}
+FORMATS: dict[str, ModuleType] = {name: import_module(f"{formats.__name__}.{name}") for name in NAMES}
 
 
 @dataclass(frozen=True)
@@ -123,15 +124,8 @@ def export_file(name: str, place: Place, out: Path) -> tuple[Path, Tally]:
     if out.suffix not in format_.SUFFIXES:
         raise DataError(f"{out}: files of the format {name} end with {' or '.join(format_.SUFFIXES)}")
     out.parent.mkdir(parents=True, exist_ok=True)
-    draft = out.with_name(f".{out.name}.{secrets.token_hex(4)}")
-    try:
-        with draft.open("xb") as file:
-            tally = export_stream(name, place, file, out.suffix)
-            file.flush()
-            os.fsync(file.fileno())
-        draft.replace(out)
-    finally:
-        draft.unlink(missing_ok=True)
+    with whole(out) as file:
+        tally = export_stream(name, place, file, out.suffix)
     return out, tally
 
 

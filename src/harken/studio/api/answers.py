@@ -1,7 +1,9 @@
-"""All answers as a stream, one a line; prompts and completions beside them."""
+"""All answers as a stream, one a line or as a file of a known format; prompts and completions beside them."""
 
 import json
 from collections.abc import Iterator
+from importlib import import_module
+from itertools import chain
 from typing import Any
 
 from fastapi import APIRouter, HTTPException
@@ -11,6 +13,7 @@ from sqlalchemy import select
 from starlette.concurrency import run_in_threadpool
 
 from harken.data.record import check
+from harken.feedback.exchange.names import NAMES
 from harken.feedback.intake import answer_record, read_answer
 from harken.feedback.records import prompt_from_json, prompt_to_json
 from harken.feedback.schema import annotators, answers, completions, prompts
@@ -59,6 +62,24 @@ def asked(studio: TheStudio, visitor: Reader) -> StreamingResponse:
             yield json.dumps({**prompt_to_json(studio.prompt(name)), "completions": said}, ensure_ascii=False) + "\n"
 
     return StreamingResponse(lines(), media_type=LINES)
+
+
+@router.get("/export/{name}", response_class=StreamingResponse)
+async def export(name: str, studio: TheStudio, visitor: Reader) -> StreamingResponse:
+    """All feedback as one file of a format that other programs know; a response that breaks off is not whole."""
+    if name not in NAMES:
+        raise HTTPException(404, f"there is no format {name[:100]!r}; there are {', '.join(NAMES)}")
+    # Only a studio that exports pays for the libraries of all formats.
+    door = await run_in_threadpool(import_module, "harken.feedback.exchange.door")
+    pieces = door.export_chunks(name, door.Place(studio.config.place, studio.blobs.folder))
+    try:
+        # What cannot be exported at all is told before anything is sent.
+        first = await run_in_threadpool(next, pieces, b"")
+    except door.DataError as refused:
+        raise HTTPException(422, str(refused)) from refused
+    file = f"feedback{door.FORMATS[name].SUFFIXES[0]}"
+    headers = {"Content-Disposition": f'attachment; filename="{file}"'}
+    return StreamingResponse(chain([first], pieces), media_type="application/octet-stream", headers=headers)
 
 
 class Given(Body):

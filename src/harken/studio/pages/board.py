@@ -6,6 +6,7 @@ from fastapi import APIRouter, HTTPException, Request
 from fastapi.responses import Response
 from starlette.concurrency import run_in_threadpool
 
+from harken.feedback.exchange.names import NAMES
 from harken.studio.api.deps import After, TheStudio, project_of
 from harken.studio.api.projects import about, item_shown
 from harken.studio.board import overview, policies, runs, standings
@@ -29,12 +30,11 @@ async def dashboard(request: Request, studio: TheStudio, visitor: Reader) -> Res
     """Who said how much, who is preferred, and how the runs are doing."""
     seen, places = await run_in_threadpool(lambda: (overview(studio), standings(studio)))
     going = await run_in_threadpool(runs, studio.config.runs)
-    told = _plots(seen, places, going, speaker(request, visitor))
-    drawn = {name: _drawings(request).address(what) for name, what in told.items()}
+    plots = _plots(seen, places, going, speaker(request, visitor))
+    drawn = {name: _drawings(request).address(what) for name, what in plots.items()}
     projects = [about(studio, project, visitor.user.name) for project in studio.projects.values()]
-    return page(
-        request, visitor, "dashboard.html", seen=seen, places=places, runs=going, plots=drawn, projects=projects
-    )
+    told: dict[str, Any] = {"seen": seen, "places": places, "runs": going, "plots": drawn}
+    return page(request, visitor, "dashboard.html", **told, projects=projects, formats=NAMES)
 
 
 def _plots(seen: dict[str, Any], places: list[dict[str, Any]], going: list[dict[str, Any]], t: Any) -> dict[str, Any]:
