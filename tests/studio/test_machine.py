@@ -19,6 +19,7 @@ import uvicorn
 
 from harken.data.media.image import encode_png
 from harken.feedback.client import StudioClient, StudioError
+from harken.feedback.desk.keeping import load_desk
 from harken.feedback.exchange.door import Place, export_chunks
 from harken.feedback.exchange.names import NAMES
 from harken.studio import webhooks
@@ -69,6 +70,33 @@ def test_a_program_brings_prompts_and_takes_answers(served):
             client.add([Prompt("mine", (Message("user", (Text("Else?"),)),))])
     with StudioClient(url, "hk_t_wrong") as stranger, pytest.raises(StudioError, match="401"):
         list(stranger.answers())
+
+
+def test_a_program_has_first_asked_what_its_reward_model_is_unsure_of(served):
+    studio, url, token = served
+    with StudioClient(url, token) as client:
+        slug = client.make_project({"title": "One", "forms": ["comparison", "rating"]})
+        project = studio.projects[slug].id
+        pairs = [item for item in studio.desk.wanting(project) if item.form == "comparison"]
+        unsure = {item.id for item in pairs[::4]}
+        known = {name: [0.0, 0.0] for item in pairs for name in item.completions}
+        known |= {item.completions[0]: [1.0, -1.0] for item in pairs if item.id in unsure}
+        assert client.order(slug, known, policy="disagreement", random_share=0.0) == len(pairs)
+        now = [item.id for item in studio.desk.wanting(project) if item.form == "comparison"]
+        assert set(now) == {item.id for item in pairs}
+        doubt = {item.id: abs(known[item.completions[0]][0] - known[item.completions[1]][0]) for item in pairs}
+        assert [doubt[item] for item in now] == sorted(doubt.values(), reverse=True)
+        with studio.store.reading() as connection:
+            again, _ = load_desk(connection)
+        assert [item.id for item in again.wanting(project)] == [item.id for item in studio.desk.wanting(project)]
+        assert client.order(slug, {}, policy="random") == len(pairs)
+        for wrong, words in (
+            (({"p0-0": [1.0], "p0-1": [1.0]}, {"random_share": 0.0}), "heads"),
+            (({"p0-0": [1.0, 2.0], "p0-1": [1.0]}, {}), "each completion needs as many"),
+            (({}, {"policy": "badge"}), "policy"),
+        ):
+            with pytest.raises(StudioError, match=words):
+                client.order(slug, wrong[0], **wrong[1])
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -14,6 +14,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "journeys"))
 
 from tiny_run import tiny_recipe
 
+from harken.feedback.desk.ordering import Order, places
 from harken.feedback.store import FeedbackStore
 from harken.pipeline.recipe import resolved
 from harken.studio.board import standings
@@ -58,6 +59,10 @@ def answer_all(client, slug: str) -> int:
         assert {one["status"] for one in told} == {"kept"}
         said += len(given)
     return said
+
+
+def rows(path: Path) -> list[dict]:
+    return [json.loads(line) for line in path.read_text().splitlines()]
 
 
 @pytest.mark.slow
@@ -122,7 +127,7 @@ def test_what_people_say_in_the_studio_teaches_a_model_and_they_compare_it_blind
 
 
 def _policy(runs: Path) -> str:
-    return json.loads((runs / "first/rounds/1/completions.jsonl").read_text().splitlines()[0])["policy"]
+    return rows(runs / "first/rounds/1/completions.jsonl")[0]["policy"]
 
 
 @pytest.mark.slow
@@ -147,6 +152,30 @@ def test_a_run_is_stopped_found_again_by_another_studio_and_goes_on(people, tmp_
     until(olga, "long", "going", stage="aligned")
     post(olga, "/long/stop")
     until(olga, "long", "stopped")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+def test_a_run_chooses_what_is_asked_and_what_its_reward_model_is_unsure_of_comes_next(people, tmp_path):
+    studio, olga, ann = people.studio, people.client("olga", "owner"), people.client("ann")
+    few = ("completions.each=3", "feedback.select.policy=bald", "align.rollout.iterations=1")
+    post(olga, "", 201, name="first", size=recipe(studio, "tiny", *few))
+    until(olga, "first", "waiting")
+    slug, here = post(olga, "/first/questions", 201)["slug"], tmp_path / "first/rounds/1"
+    project = studio.projects[slug].id
+    chosen = [(pair["a"], pair["b"]) for pair in rows(here / "selection.jsonl")]
+    assert [item.completions for item in studio.desk.wanting(project)] == chosen
+    assert "train it first" in post(olga, "/first/more", 409)["error"]
+    assert answer_all(ann, slug) == len(chosen)
+    post(olga, "/first/train")
+    assert until(olga, "first", "trained")["scored"]
+    more = post(olga, "/first/more")
+    assert more["items"] == len(chosen) + more["added"] > len(chosen)
+    known = {row["completion"]: row["scores"] for row in rows(here / "scores.jsonl")}
+    assert {len(scores) for scores in known.values()} == {2}
+    waiting = studio.desk.wanting(project)
+    assert len(waiting) == more["added"]
+    assert {item.id: item.place for item in waiting} == places(waiting, known, Order())
 
 
 def test_only_names_and_sizes_that_there_are(people, tmp_path):

@@ -72,6 +72,20 @@ class StudioClient:
         told = {"settings": dict(settings), "counts": dict(counts or {})}
         return str(self._send("POST", "/api/v1/projects", json=told).json()["slug"])
 
+    def order(self, slug: str, scores: Mapping[str, Sequence[float]], **how: Any) -> int:
+        """Have a project ask first where a reward model learns most; how many comparisons were put in order.
+
+        Args:
+            slug: the project's.
+            scores: of completions, by each head: `reward.score_completions(...) * reward.spread`.
+            how: `policy` (`bald`, `disagreement`, `random`), `random_share`, `seed`.
+
+        Raises:
+            StudioError: if it is refused.
+        """
+        told = {"scores": {name: list(several) for name, several in scores.items()}, **how}
+        return int(self._send("POST", f"/api/v1/projects/{quote(slug, safe='')}/order", json=told).json()["moved"])
+
     def projects(self) -> Sequence[Mapping[str, Any]]:
         """All projects, with how far they are."""
         found = self._send("GET", "/api/v1/projects").json()["projects"]

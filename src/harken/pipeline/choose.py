@@ -115,6 +115,21 @@ def selection_work(round_: int) -> Work:
     return work
 
 
+def scores_work(round_: int) -> Work:
+    """Write down what each head says of a round's completions, for those who ask people next (the studio)."""
+
+    def work(run: Run, key: str) -> None:
+        made = read_completions(run, f"rounds/{round_}/completions.jsonl")
+        held = _held_out(run, made)
+        learnt = [completion for completion in made if completion.prompt_id not in held]
+        reward = load_reward_model(run.folder / f"rounds/{round_}/reward", dtype=weights_dtype(run.recipe.model.dtype))
+        rows = zip(learnt, _scores(run, reward, learnt).tolist(), strict=True)
+        lines = [json.dumps({"completion": one.id, "scores": several}) + "\n" for one, several in rows]
+        write_text(run.folder / f"rounds/{round_}/scores.jsonl", "".join(lines))
+
+    return work
+
+
 def read_selection(run: Run, round_: int) -> list[Chosen]:
     """What `selection_work` wrote."""
     out = []

@@ -8,7 +8,7 @@ from typing import Any
 from harken.data.prompts import files_of
 from harken.pipeline.ask import completions_work, feedback_work
 from harken.pipeline.assess import evaluation_work
-from harken.pipeline.choose import chosen_pairs, selection_work
+from harken.pipeline.choose import chosen_pairs, scores_work, selection_work
 from harken.pipeline.recipe import Recipe, preference_objectives, resolved
 from harken.pipeline.reporting import report_work
 from harken.pipeline.run import Stage
@@ -81,6 +81,10 @@ class _Plan:
         settings = {"reward": self.plain["reward"], "held_out": self.plain["completions"]["held_out"]}
         inputs = (self.policy, f"{here}/feedback")
         out = [self.stage("reward", "reward", inputs, settings, reward_work(self.round, self.policy))]
+        if self.plain["feedback"]["answers"] is not None:
+            # People answer elsewhere, and can be asked first where the heads differ.
+            known, held = (f"{here}/completions", f"{here}/reward"), {**self.settings("data"), **settings}
+            out.append(self.stage("reward", "scores.jsonl", known, held, scores_work(self.round)))
         if self.from_preferences:
             split = self.plain["reward"]["split"]
             settings = {"held_out": settings["held_out"], "split": split, **self.settings("data", "algorithm", "align")}

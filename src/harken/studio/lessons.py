@@ -4,13 +4,14 @@ model said before and after.
 
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from sqlalchemy import func, select
 
 from harken.data.blobs import Blobs
+from harken.feedback.desk.keeping import NewItem
 from harken.feedback.intake import answer_record
 from harken.feedback.records import named_completions, prompt_from_json
 from harken.feedback.schema import answers, prompts
@@ -24,10 +25,11 @@ FIGURES = ("prompts", "reward_before", "reward_after", "exactness_before", "exac
 
 @dataclass(frozen=True)
 class Lesson:
-    """Prompts with completions of some policies."""
+    """Prompts with completions of some policies, and the pairs that a run chose to ask about, where it chose."""
 
     prompts: tuple[Prompt, ...]
     completions: tuple[Completion, ...]
+    chosen: tuple[NewItem, ...] = ()
 
     @property
     def policies(self) -> tuple[str, ...]:
@@ -54,7 +56,29 @@ def questions(run: Path) -> Lesson:
     asked = {completion.prompt_id for completion in made}
     with FeedbackStore(store) as opened, opened.reading() as connection:
         found = [prompt_from_json(c) for c in connection.scalars(select(prompts.c.content).order_by(prompts.c.seq))]
-    return Lesson(tuple(prompt for prompt in found if prompt.id in asked), tuple(made))
+    about = tuple(prompt for prompt in found if prompt.id in asked)
+    return Lesson(about, tuple(made), tuple(_chosen(run / f"rounds/{done[-1]}/selection.jsonl")))
+
+
+def _chosen(path: Path) -> Iterator[NewItem]:
+    """What active learning chose, in the order of choice; nothing where all is random."""
+    if path.is_file():
+        for place, line in enumerate(path.read_text(encoding="utf-8").splitlines()):
+            pair = json.loads(line)
+            yield NewItem("comparison", pair["prompt_id"], (pair["a"], pair["b"]), float(place))
+
+
+def scores(run: Path) -> dict[str, list[float]]:
+    """What each head of a run's newest reward model says of the completions that people were asked about.
+
+    Raises:
+        TeachError: if it has not been trained on people's answers.
+    """
+    done = rounds(run, "scores.jsonl")
+    if not done:
+        raise TeachError("the run has no reward model yet that could say where it is unsure; train it first")
+    lines = (run / f"rounds/{done[-1]}/scores.jsonl").read_text(encoding="utf-8").splitlines()
+    return {row["completion"]: row["scores"] for row in map(json.loads, lines)}
 
 
 def before_and_after(run: Path, name: str, number: int) -> Lesson:

@@ -7,6 +7,7 @@ from harken.feedback.desk.desk import Desk, Item
 from harken.feedback.desk.settings import ProjectSettings
 
 LEASE = 100.0
+WHAT = ("next", "answer", "skip", "leave", "wait", "move")
 
 
 def desk_of(items: int, overlap: int, gold: int = 0, **more) -> Desk:
@@ -26,7 +27,9 @@ def answered(desk: Desk, item: int) -> list[str]:
     st.integers(1, 6),
     st.integers(1, 4),
     st.lists(
-        st.tuples(st.integers(0, 4), st.sampled_from(["next", "answer", "skip", "leave", "wait"]), st.integers(0, 5)),
+        st.tuples(
+            st.integers(0, 4), st.sampled_from(["next", "answer", "skip", "leave", "wait", "move"]), st.integers(0, 5)
+        ),
         max_size=80,
     ),
 )
@@ -46,6 +49,8 @@ def test_counts_are_those_of_a_plain_reading_and_nobody_gets_an_item_twice(items
         elif what == "leave":
             desk.release(name, "tab")
             mine.clear()
+        elif what == "move":
+            desk.move({item.id: float((item.id * 7 + number) % 5) for item in desk.wanting(1)})
         elif mine:
             desk.end(mine.pop(0), "answered" if what == "answer" else "skipped")
         for item in range(1, items + 1):

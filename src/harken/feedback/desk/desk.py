@@ -9,8 +9,8 @@ import secrets
 import time
 from bisect import bisect_left, insort
 from collections import Counter
-from collections.abc import Collection, Iterable
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from harken.feedback.desk.settings import Form, ProjectSettings
@@ -125,6 +125,20 @@ class Desk:
             else:
                 insort(where.order, (item.place, item.id))
                 where.reached.clear()
+
+    def move(self, places: Mapping[int, float]) -> None:
+        """Give items other places; what is in somebody's hands stays there."""
+        touched = {self.items[item].project for item in places}
+        for item, place in places.items():
+            self.items[item] = replace(self.items[item], place=place)
+        for where in (self._projects[project] for project in touched):
+            where.order = sorted((self.items[item].place, item) for _, item in where.order)
+            where.reached.clear()
+
+    def wanting(self, project: int) -> list[Item]:
+        """Items that still want answers, those in somebody's hands included; known answers aside."""
+        where = self._projects[project]
+        return [self.items[item] for _, item in where.order if self._answers[item] < where.settings.overlap]
 
     def restore(self, turn: Turn) -> None:
         """Put back a turn that was given before."""

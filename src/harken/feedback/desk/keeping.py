@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from hashlib import sha256
@@ -161,6 +161,14 @@ def add_items(connection: Connection, project: Project, new: Iterable[NewItem]) 
     if rows:
         connection.execute(insert(items), list(rows.values()))
     return len(rows)
+
+
+def move_items(connection: Connection, places: Mapping[int, float]) -> None:
+    """Give items other places."""
+    rows = [{"item": item, "to": place} for item, place in places.items()]
+    if rows:
+        change = update(items).where(items.c.id == bindparam("item")).values(place=bindparam("to"))
+        connection.execute(change, rows)
 
 
 def write_turns(connection: Connection, requests: Sequence[Sequence[Turn]]) -> list[None]:

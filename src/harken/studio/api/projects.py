@@ -1,20 +1,25 @@
 """Projects: what is asked, of whom, and how far it is."""
 
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, fields, replace
-from typing import Any, Literal
+from functools import partial
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, HTTPException
 from pydantic import Field
-from sqlalchemy import select
+from sqlalchemy import Connection, select
+from starlette.concurrency import run_in_threadpool
 
 from harken.data.settings import SettingsError, validate
 from harken.feedback.database import StoreError
 from harken.feedback.desk.gold import check_gold
-from harken.feedback.desk.keeping import NewItem, Project, add_items, add_project, change_project
+from harken.feedback.desk.keeping import NewItem, Project, add_items, add_project, change_project, move_items
+from harken.feedback.desk.ordering import ByScores, Order, places
 from harken.feedback.desk.planning import plan_items
 from harken.feedback.desk.settings import ProjectSettings, slug_of
 from harken.feedback.intake import answer_record
 from harken.feedback.schema import items, remarks
+from harken.studio.accounts import Visitor
 from harken.studio.api.answering import Body, Name
 from harken.studio.api.bodies import StrictRoute
 from harken.studio.api.deps import After, Answerer, Number, Reader, TheStudio, Writer, project_of
@@ -23,6 +28,8 @@ from harken.studio.state import Studio
 
 router = APIRouter(prefix="/api/v1", tags=["projects"], route_class=StrictRoute)
 PAGE = 100
+Plan = Callable[[Connection], list[NewItem]]
+"""Makes a project's items, of what the store holds."""
 
 
 class NewProject(Body):
@@ -68,14 +75,20 @@ async def one(slug: str, studio: TheStudio, visitor: Answerer) -> dict[str, Any]
 async def make(given: NewProject, studio: TheStudio, visitor: Writer) -> dict[str, Any]:
     """A new project with its items, made of the store's prompts and completions."""
     settings = _settings(given.settings)
-    slug = given.slug or _free(studio, slug_of(settings.title))
+    plan = partial(plan_items, settings=settings, counts=given.counts, seed=given.seed)
+    return await add(studio, visitor, settings, given.slug, plan)
+
+
+async def add(studio: Studio, visitor: Visitor, settings: ProjectSettings, slug: str, plan: Plan) -> dict[str, Any]:
+    """A new project with the items of a plan; the slug is made of its title where it is empty."""
+    slug = slug or _free(studio, slug_of(settings.title))
 
     def work(connection: Any, requests: Any) -> list[Any]:
         try:
             made = add_project(connection, slug, settings)
         except StoreError as taken:
             return [taken]
-        return [(made, add_items(connection, made, plan_items(connection, settings, given.counts, given.seed)))]
+        return [(made, add_items(connection, made, plan(connection)))]
 
     try:
         project, added = await studio.write(work, None)
@@ -115,6 +128,40 @@ async def more(slug: str, given: More, studio: TheStudio, visitor: Writer) -> di
         raise HTTPException(422, str(refused)) from refused
     studio.refresh(project)
     return {"added": added}
+
+
+class Ordering(Body):
+    """What a reward model says of completions: a score by each of its heads; comparisons of others stay spread."""
+
+    scores: dict[Name, Annotated[list[float], Field(min_length=1, max_length=64)]]
+    policy: ByScores = "bald"
+    random_share: float = Field(0.25, ge=0, le=1)
+    seed: int = Field(0, ge=0)
+
+
+@router.post("/projects/{slug}/order")
+async def order(slug: str, given: Ordering, studio: TheStudio, visitor: Writer) -> dict[str, int]:
+    """Ask first where the reward model learns most; comparisons that still want answers are put in that order."""
+    how = Order(given.policy, given.random_share, given.seed)
+    return {"moved": await reorder(studio, project_of(studio, slug), given.scores, how)}
+
+
+async def reorder(studio: Studio, project: Project, scores: Mapping[str, Sequence[float]], how: Order) -> int:
+    """Put a project's comparisons in another order; how many they are."""
+    open_still = studio.desk.wanting(project.id)
+    try:
+        found = await run_in_threadpool(places, open_still, scores, how)
+    except ValueError as refused:
+        raise HTTPException(422, str(refused)) from refused
+    await studio.write(_move, found)
+    studio.desk.move(found)
+    return len(found)
+
+
+def _move(connection: Any, requests: Any) -> list[Any]:
+    for found in requests:
+        move_items(connection, found)
+    return [None] * len(requests)
 
 
 class Known(Body):

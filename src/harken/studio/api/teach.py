@@ -1,6 +1,7 @@
 """Teaching a model: begin a run, ask people about its completions, train, and compare before with after."""
 
 import re
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +11,15 @@ from starlette.concurrency import run_in_threadpool
 
 from harken.data.media.limits import MediaError
 from harken.feedback.database import StoreError
+from harken.feedback.desk.keeping import NewItem, add_items
+from harken.feedback.desk.ordering import Order, more_items
+from harken.feedback.desk.planning import plan_items
+from harken.feedback.desk.settings import ProjectSettings
 from harken.studio.accounts import Visitor
 from harken.studio.api.answering import Body
 from harken.studio.api.bodies import StrictRoute
 from harken.studio.api.deps import TheStudio, Writer
-from harken.studio.api.projects import NewProject, about, make
+from harken.studio.api.projects import Plan, about, add, reorder
 from harken.studio.board import curves
 from harken.studio.lessons import (
     Lesson,
@@ -24,6 +29,8 @@ from harken.studio.lessons import (
     evaluation_digest,
     evaluation_of,
     questions,
+    rounds,
+    scores,
     write_answers,
 )
 from harken.studio.state import Studio
@@ -85,10 +92,34 @@ async def ask(name: str, request: Request, studio: TheStudio, visitor: Writer) -
     run = _known(request, name).folder(name)
     lesson = await run_in_threadpool(questions, run)
     slug = f"{name}-{lesson.policies[0].split('/')[-2]}"[:64]
-    settings = {"title": f"{name}: which answer is better?", "policies": list(lesson.policies)}
-    return await _project(
-        studio, visitor, run, lesson, NewProject(settings=settings, slug=slug, counts={"comparison": QUESTIONS})
-    )
+    settings = ProjectSettings(f"{name}: which answer is better?", policies=lesson.policies)
+    plan = partial(plan_items, settings=settings, counts={"comparison": QUESTIONS}, seed=0)
+    chosen = list(lesson.chosen[:QUESTIONS])
+    return await _project(studio, visitor, run, lesson, settings, slug, (lambda _: chosen) if chosen else plan)
+
+
+@router.post("/{name}/more")
+async def ask_more(name: str, request: Request, studio: TheStudio, visitor: Writer) -> dict[str, Any]:
+    """More questions about the run's newest completions; those come first where its reward model is unsure."""
+    run = _known(request, name).folder(name)
+    known = await run_in_threadpool(scores, run)
+    found = _of(studio, f"{name}-round-")
+    if not found:
+        raise TeachError("the run has no project of questions yet; ask about its answers first")
+    project = studio.projects[found[-1]["slug"]]
+
+    def plan() -> list[NewItem]:
+        with studio.store.reading() as connection:
+            return more_items(connection, project, known, Order(), QUESTIONS)
+
+    try:
+        new = await run_in_threadpool(plan)
+    except ValueError as refused:
+        raise HTTPException(422, str(refused)) from refused
+    added = await studio.write(lambda connection, _: [add_items(connection, project, new)], None)
+    studio.refresh(project)
+    await reorder(studio, project, known, Order())
+    return {**about(studio, project, visitor.user.name), "added": added}
 
 
 @router.post("/{name}/train")
@@ -129,19 +160,22 @@ async def compare(name: str, request: Request, studio: TheStudio, visitor: Write
     number = teaching.shown(name, digest)
     lesson = await run_in_threadpool(before_and_after, run, name, number)
     counted = f" ({number})" if number > 1 else ""
-    settings = {"title": f"{name}: before and after, blind{counted}", "policies": list(lesson.policies)}
-    return await _project(studio, visitor, run, lesson, NewProject(settings=settings, slug=f"{name}-blind-{number}"))
+    settings = ProjectSettings(f"{name}: before and after, blind{counted}", policies=lesson.policies)
+    plan = partial(plan_items, settings=settings, counts={}, seed=0)
+    return await _project(studio, visitor, run, lesson, settings, f"{name}-blind-{number}", plan)
 
 
-async def _project(studio: Studio, visitor: Visitor, run: Path, lesson: Lesson, given: NewProject) -> dict[str, Any]:
+async def _project(
+    studio: Studio, visitor: Visitor, run: Path, lesson: Lesson, settings: ProjectSettings, slug: str, plan: Plan
+) -> dict[str, Any]:
     """The project of a lesson; the one that is there, if it was made before."""
-    if given.slug in studio.projects:
-        return about(studio, studio.projects[given.slug], visitor.user.name)
+    if slug in studio.projects:
+        return about(studio, studio.projects[slug], visitor.user.name)
     try:
         await run_in_threadpool(bring, studio, run, lesson)
     except (StoreError, MediaError) as refused:
         raise HTTPException(422, str(refused)) from refused
-    return await make(given, studio, visitor)
+    return await add(studio, visitor, settings, slug, plan)
 
 
 async def _shown(studio: Studio, teaching: Teaching, name: str) -> dict[str, Any]:
@@ -165,6 +199,7 @@ async def _shown(studio: Studio, teaching: Teaching, name: str) -> dict[str, Any
             "answers": count_answers(studio, run, teaching.counted),
             "figures": lines,
             "evaluation": evaluation_of(run),
+            "scored": bool(rounds(run, "scores.jsonl")),
             "compared": _compared(studio, teaching, name),
         }
 

@@ -63,7 +63,8 @@ function panel(run, going) {
     step("ask", run.answers > 0, ready && !run.answers, !ready ? null : [
       el("p", {}, t("teach.answers", { n: run.answers })),
       asked ? el("p", {}, run.questions.map((one) => el("a", { class: run.answers ? "button" : "button act", href: `/p/${one.slug}` }, `${t("teach.answer")} (${t("left", { n: one.left })})`)))
-        : here ? null : button(run, "questions", t("teach.questions"), !run.answers)]),
+        : here ? null : button(run, "questions", t("teach.questions"), !run.answers),
+      asked && run.scored && !here ? el("p", {}, button(run, "more", t("teach.more"), false)) : null]),
     step("train", trained && !here, here ? run.doing === "train" : run.answers > 0 && !trained, !run.answers ? null : [
       here && run.doing === "train" ? tasks(run) : null,
       trained && !here ? figures(run) : null,
