@@ -124,6 +124,40 @@ def test_what_makes_no_sense_is_refused_with_a_reason_and_the_item_stays(people,
     assert [i["key"] for i in take(ann, slug, 1)] == [item["key"]]
 
 
+def test_refusals_name_candidates_as_the_page_does(people):
+    slug, ann, studio = make(people, **MANY), people.client("ann"), people.studio
+    bad = {
+        "comparison": lambda names: {"choice": names[0], "strength": 7},
+        "ranking": lambda names: {"tiers": [[names[0], names[0]], names[1:2]], "rest": []},
+        "rating": lambda names: {"scores": {"true": 9, "kind": 1}},
+        "edit": lambda names: {"candidate": names[0], "revision": " "},
+    }
+    seen = set()
+    for item in take(ann, slug, 20):
+        names = [one["id"] for one in item["candidates"]]
+        told = say(ann, item["key"], bad[item["form"]](names))
+        assert told["status"] == "refused"
+        real = studio.desk.items[studio.desk.turns[item["key"]].item]
+        for hidden in (*real.completions, repr(real.prompt_id), "policy"):
+            assert hidden not in told["why"], told["why"]
+        seen.add(item["form"])
+    assert seen == set(bad)
+
+
+def test_each_comment_on_an_item_is_kept_and_sending_it_again_adds_none(people):
+    slug, ann = make(people), people.client("ann")
+    [item] = take(ann, slug, 1)
+    say(ann, item["key"], {}, remarks={"skip": "", "comment": "hard"})
+    for _ in range(2):
+        assert say(ann, item["key"], {"choice": "tie"}, remarks={"comment": "not so hard"})["status"] in (
+            "kept",
+            "there",
+        )
+    number = people.studio.desk.turns[item["key"]].item
+    found = people.client("rita", "reviewer").get(f"/api/v1/items/{number}").json()["remarks"]
+    assert [(r["kind"], r["text"]) for r in found] == [("skip", ""), ("comment", "hard"), ("comment", "not so hard")]
+
+
 def test_nobody_answers_what_was_given_to_another(people):
     slug, ann, bob = make(people), people.client("ann"), people.client("bob")
     [item] = take(ann, slug, 1)

@@ -2,9 +2,14 @@
 
 import pytest
 
-from harken.studio.board import known_answers, quick
+from harken.studio.board import Board, View
 
 KNOWN = {"form": "comparison", "completions": ["p1-0", "p1-1"], "answer": {"choice": "p1-1"}}
+
+
+def seen_of(studio) -> dict:
+    board = Board(studio)
+    return board.look(View(), board.desks())
 
 
 @pytest.fixture
@@ -27,8 +32,15 @@ def test_they_come_every_second_time_and_who_is_right_is_counted(people, slug):
     for item, choice, seconds in ((items[0], "tie", 0.2), (items[1], right, 3.0)):
         said = {"answers": [{"key": item["key"], "said": {"choice": choice}, "seconds": seconds}]}
         assert ann.post("/api/v1/answers", json=said).json()["results"][0]["status"] == "kept"
-    assert known_answers(studio) == {"ann": (1, 1)}
-    assert quick(studio) == {"ann": 1}
+    seen = seen_of(studio)
+    assert seen["gold"] == {"ann": (1, 1)}
+    assert [(one["name"], one["answers"], one["quick"]) for one in seen["annotators"]] == [("ann", 2, 1)]
+    wrong = {"key": items[1]["key"], "said": {"choice": "both_bad"}, "seconds": 0.1, "amends": 1}
+    ann.post("/api/v1/answers", json={"answers": [wrong]})
+    seen = seen_of(studio)
+    assert seen["gold"] == {"ann": (0, 1)}, "the last word counts"
+    assert [(one["answers"], one["quick"]) for one in seen["annotators"]] == [(2, 1)], "a change is no new answer"
+    ann.post("/api/v1/answers", json={"answers": [{**wrong, "said": {"choice": right}, "amends": 2}]})
     assert studio.desk.left(1) == before - 1
     assert "1 / 1" in people.client("rita", "reviewer").get("/dashboard").text
 

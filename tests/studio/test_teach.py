@@ -17,7 +17,7 @@ from tiny_run import tiny_recipe
 from harken.feedback.desk.ordering import Order, places
 from harken.feedback.store import FeedbackStore
 from harken.pipeline.recipe import resolved
-from harken.studio.board import standings
+from harken.studio.board import Board, View
 from harken.studio.teaching import Job, TeachError, Teaching
 
 LONG = ("align.rollout.iterations=400",)
@@ -103,7 +103,9 @@ def test_what_people_say_in_the_studio_teaches_a_model_and_they_compare_it_blind
     assert olga.get("/api/v1/teach/first").json()["compared"]
     assert post(olga, "/first/comparison", 201)["slug"] == blind["slug"] == "first-blind-1"
     assert answer_all(ann, blind["slug"]) == blind["items"] > 0
-    assert {"first/before", "first/after"} <= {one["policy"] for one in standings(studio)}
+    board = Board(studio)
+    seen = board.look(View(studio.projects[blind["slug"]].id), board.desks())
+    assert {one["policy"] for one in seen["places"]["overall"]} == {"first/before", "first/after"}
     for item in studio.desk.items.values():
         if item.project == studio.projects[blind["slug"]].id:
             assert {c.policy for c in studio.completions(item.completions).values()} == {"first/before", "first/after"}

@@ -64,11 +64,11 @@ def mean_kappa(pairs: Sequence[Agreement]) -> float:
     return float(np.mean(found)) if found else math.nan
 
 
-def agreement_rate(table: Table) -> Estimate:
+def agreement_rate(table: Table, resamples: int = RESAMPLES) -> Estimate:
     """The share of equal answers over all pairs of people and the items they share."""
     counts = table.shared_counts()
     same, total = (counts * (counts - 1)).sum(1), counts.sum(1) * (counts.sum(1) - 1)
-    draws = _draws(len(counts))
+    draws = _draws(len(counts), resamples)
     return _estimate(float(np.sum(same)), float(np.sum(total)), draws @ same, draws @ total)
 
 
@@ -177,7 +177,7 @@ def _distance(totals: Float[np.ndarray, "B V"], metric: Metric) -> Float[np.ndar
     return (place[:, :, None] - place[:, None, :]) ** 2
 
 
-@lru_cache(maxsize=8)
+@lru_cache(maxsize=2)
 def _draws(items: int, resamples: int = RESAMPLES) -> Float[np.ndarray, "B U"]:
     """How often each item is drawn in each resample; the same for the same numbers. Fewer resamples of very many."""
     resamples = max(100, min(resamples, DRAWS_AT_ONCE // max(items, 1)))

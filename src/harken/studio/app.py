@@ -12,12 +12,13 @@ from harken.studio import static_files
 from harken.studio.api import answering, answers, chat, media, people, projects, session, teach
 from harken.studio.api import webhooks as webhooks_api
 from harken.studio.api.deps import visitor_of
+from harken.studio.board import Board
 from harken.studio.drawing import Drawings
 from harken.studio.endpoints import Endpoints
 from harken.studio.failing import RESPONSES, explain, said
 from harken.studio.guard import Guard
 from harken.studio.pages import answering as answering_pages
-from harken.studio.pages import board
+from harken.studio.pages import board as board_pages
 from harken.studio.pages import chat as chat_pages
 from harken.studio.pages import teach as teach_pages
 from harken.studio.pages.render import page
@@ -37,7 +38,7 @@ ROUTERS = (
     chat.router,
     teach.router,
 )
-PAGES = (answering_pages.router, board.router, static_files.router, chat_pages.router, teach_pages.router)
+PAGES = (answering_pages.router, board_pages.router, static_files.router, chat_pages.router, teach_pages.router)
 TRIES, EVERY = 10, 6.0
 """Tries at entering that may come at once, and seconds until one more is allowed."""
 TURNS, TURN_EVERY = 20, 3.0
@@ -69,6 +70,7 @@ def make_app(studio: Studio) -> FastAPI:
     )
     app.state.studio = studio
     app.state.drawings = Drawings()
+    app.state.board = Board(studio)
     app.state.throttle = Throttle(TRIES, EVERY)
     app.state.passwords = CapacityLimiter(PASSWORDS)
     app.state.chat_throttle = Throttle(TURNS, TURN_EVERY)

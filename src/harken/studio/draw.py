@@ -8,22 +8,23 @@ import sys
 from typing import Any
 
 from harken.evaluate.metrics.calibration import Bin
-from harken.evaluate.plots import Bar, Series, bars, curves, reliability
+from harken.evaluate.panels import panels
+from harken.evaluate.plots import Bar, Series, bars, reliability
 
 
 def draw(told: dict[str, Any]) -> str:
     """A drawing.
 
     Args:
-        told: `kind` (`bars`, `curves`, `reliability`) and what that function of `evaluate/plots.py` takes.
+        told: `kind` (`bars`, `panels`, `reliability`) and what that function of `evaluate` takes.
     """
     match told["kind"]:
         case "bars":
             groups = {name: [Bar(**one) for one in several] for name, several in told["groups"].items()}
             return bars(groups, told["title"], told["label"], tuple(told["limits"]) if told.get("limits") else None)
-        case "curves":
-            lines = [Series(one["label"], one["x"], one["y"]) for one in told["series"]]
-            return curves(lines, told["title"], told["xlabel"], told["ylabel"])
+        case "panels":
+            lines = [Series(one["label"], one["x"], one["y"]) for one in told["lines"]]
+            return panels(lines, told["title"], told["xlabel"])
         case _:
             return reliability([Bin(**one) for one in told["bins"]], told["title"])
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from hashlib import sha256
 from typing import Any
 
 from harken.feedback.desk.desk import Item, Turn
@@ -72,6 +73,14 @@ def said_of(studio: Studio, turn: Turn, reply: Reply) -> Said:
     return Said(turn.key, "answered", max(turn.amended, reply.amends), answers, remarks)
 
 
+def blind(studio: Studio, turn: Turn, words: str) -> str:
+    """Words for whoever answers: candidates as the page calls them, since ids may tell whose they are."""
+    item = studio.desk.items[turn.item]
+    for name in item.completions:
+        words = words.replace(repr(name), repr(studio.hidden(turn.key, name)))
+    return words.replace(f"prompt {item.prompt_id!r}", "this prompt")
+
+
 def key_of(turn: str, suffix: str, version: int) -> str:
     """The key of the so-manieth answer to a turn (and to one of its criteria)."""
     return turn + (f":{suffix}" if suffix else "") + (f"~{version}" if version else "")
@@ -97,7 +106,9 @@ def _remarks(turn: Turn, reply: Reply) -> tuple[Remark, ...]:
         if len(text) > LONGEST:
             raise ValueError(f"a remark has at most {LONGEST} letters; this one has {len(text)}")
         if kind != "comment" or text.strip():
-            out.append(Remark(f"{turn.key}/{kind}~{reply.amends}", turn.item, turn.annotator, kind, text.strip()))
+            # The same words again are the same remark, others another one, whatever they came with.
+            digest = sha256(text.strip().encode()).hexdigest()[:16]
+            out.append(Remark(f"{turn.key}/{kind}~{digest}", turn.item, turn.annotator, kind, text.strip()))
     return tuple(out)
 
 

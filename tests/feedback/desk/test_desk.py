@@ -162,3 +162,30 @@ def test_a_larger_overlap_opens_what_was_done():
     desk.set_project(1, ProjectSettings("t", overlap=2))
     assert desk.left(1) == 1
     assert desk.give(1, "bob", "t", (), 1, 0.0)[0]
+
+
+def test_a_window_that_goes_on_asking_keeps_what_it_holds_and_one_that_is_gone_does_not():
+    desk = desk_of(8, 1)
+    mine, _ = desk.give(1, "ann", "tab", (), 6, 0.0)
+    gone, _ = desk.give(1, "bob", "tab", (), 2, 0.0)
+    held = {turn.key for turn in mine}
+    for now in range(20, 400, 20):
+        _, kept = desk.give(1, "ann", "tab", held, 6, float(now))
+        assert {turn.key for turn in kept} in (set(), held)
+        assert all(turn.ended is None for turn in mine)
+    assert [turn.ended for turn in gone] == ["returned", "returned"]
+    others, _ = desk.give(1, "eve", "tab", (), 8, 380.0)
+    assert {turn.item for turn in others} == {turn.item for turn in gone}
+
+
+def test_an_old_item_that_comes_again_is_found_by_a_window_that_was_loaded_anew():
+    desk = desk_of(400, 1)
+    [first], _ = desk.give(1, "ann", "tab", (), 1, 0.0)
+    desk.release("ann", "tab")
+    desk.move({first.item: 1000.0})
+    for _ in range(399):
+        [turn], _ = desk.give(1, "ann", "tab", (), 1, 1.0)
+        desk.end(turn.key, "answered")
+    [last], _ = desk.give(1, "ann", "tab", (), 1, 2.0)
+    again, _ = desk.give(1, "ann", "tab", (), 1, 3.0)
+    assert [turn.key for turn in again] == [last.key] == [first.key]

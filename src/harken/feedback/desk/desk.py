@@ -77,6 +77,7 @@ class _Project:
     gold: list[int] = field(default_factory=list)
     reached: dict[str, int] = field(default_factory=dict)
     turns: dict[str, list[str]] = field(default_factory=dict)
+    held: dict[str, dict[str, None]] = field(default_factory=dict)
     given: Counter[str] = field(default_factory=Counter)
     answered: Counter[str] = field(default_factory=Counter)
     done: int = 0
@@ -155,20 +156,24 @@ class Desk:
             project: of which.
             annotator: for whom.
             tab: the window; what it was given and does not hold (it was loaded anew) is given again.
-            holding: keys that the window has.
+            holding: keys that the window has; they stay its own for another lease.
             want: how many in all it should hold.
             now: the time.
 
         Returns:
-            what is given: turns that are new, or that the window had; and of these the new ones, to be kept.
+            what is given: turns that are new, or that the window had; and what is to be kept: the new ones, and those
+            whose lease grew by much.
         """
         self.expire(now)
         where = self._projects[project]
-        mine = [self.turns[key] for key in where.turns.get(annotator, ())[-4 * MOST :]]
-        again = [t for t in mine if t.ended is None and t.tab == tab and t.key not in holding]
-        for turn in again:
-            turn.until = now + where.settings.lease_seconds
-            heapq.heappush(self._ends, (turn.until, turn.key))
+        until = now + where.settings.lease_seconds
+        mine = [t for key in where.held.get(annotator, ()) if (t := self.turns[key]).tab == tab]
+        again = [turn for turn in mine if turn.key not in holding]
+        # Not at each answer: what is kept of a lease may be shorter than it is, by a quarter at most.
+        grown = [turn for turn in mine if turn.until - now < 0.75 * where.settings.lease_seconds]
+        for turn in grown:
+            turn.until = until
+            heapq.heappush(self._ends, (until, turn.key))
         new: list[Turn] = []
         allowed = where.settings.open and (not where.settings.annotators or annotator in where.settings.annotators)
         room = min(want, MOST) - len(again) - len(holding)
@@ -177,10 +182,10 @@ class Desk:
             if found is None:
                 break
             turn = self._turn(*found, annotator)
-            turn.tab, turn.until = tab, now + where.settings.lease_seconds
+            turn.tab, turn.until = tab, until
             heapq.heappush(self._ends, (turn.until, turn.key))
             new.append(turn)
-        return again + new, new
+        return again + new, grown + new
 
     def end(self, key: str, how: Ended) -> None:
         """An item was answered, skipped or given back. An answer that comes after all counts."""
@@ -207,8 +212,8 @@ class Desk:
         found = [
             turn
             for where in self._projects.values()
-            for key in where.turns.get(annotator, ())[-4 * MOST :]
-            if (turn := self.turns[key]).ended is None and turn.tab == tab
+            for key in where.held.get(annotator, ())
+            if (turn := self.turns[key]).tab == tab
         ]
         for turn in found:
             self.end(turn.key, "returned")
@@ -262,6 +267,11 @@ class Desk:
     def _count(self, turn: Turn, by: int) -> None:
         """Add a turn, as it stands, to all counts, or take it from them."""
         where = self._projects[self.items[turn.item].project]
+        held = where.held.setdefault(turn.annotator, {})
+        if by > 0 and turn.ended is None:
+            held[turn.key] = None
+        else:
+            held.pop(turn.key, None)
         where.given[turn.annotator] += by * (turn.ended != "returned")
         where.answered[turn.annotator] += by * (turn.ended == "answered")
         if turn.repeat or self.items[turn.item].gold is not None:

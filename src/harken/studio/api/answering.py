@@ -13,7 +13,7 @@ from harken.feedback.desk.keeping import Said, write_turns
 from harken.feedback.intake import answer_record
 from harken.studio.api.bodies import StrictRoute
 from harken.studio.api.deps import Answerer, TheStudio, project_of
-from harken.studio.saying import Reply, keys_of, said_of
+from harken.studio.saying import Reply, blind, keys_of, said_of
 from harken.studio.showing import task_of
 from harken.studio.state import Studio
 from harken.types import Comparison, Edit, Feedback, Ranking, Rating
@@ -59,9 +59,9 @@ async def next_items(slug: str, ask: Ask, studio: TheStudio, visitor: Answerer) 
     """Items to answer, leased to this annotator; the answers are wanted before `lease_seconds` are over."""
     project = project_of(studio, slug)
     name = visitor.user.name
-    given, new = studio.desk.give(project.id, name, ask.tab, set(ask.holding), ask.want, time.monotonic())
-    if given:
-        await studio.write(write_turns, list(given))
+    given, changed = studio.desk.give(project.id, name, ask.tab, set(ask.holding), ask.want, time.monotonic())
+    if changed:
+        await studio.write(write_turns, changed)
     studio.warm([studio.desk.items[turn.item] for turn in given])
     tasks = [task_of(studio, turn) for turn in given]
     return {
@@ -70,7 +70,6 @@ async def next_items(slug: str, ask: Ask, studio: TheStudio, visitor: Answerer) 
         "answered": studio.desk.done_by(project.id, name),
         "open": project.settings.open,
         "lease_seconds": project.settings.lease_seconds,
-        "new": len(new),
     }
 
 
@@ -100,7 +99,7 @@ async def _keep(studio: Studio, name: str, given: Given) -> dict[str, Any]:
         said = said_of(studio, turn, reply)
         kept = await studio.write(studio.write_said, said)
     except ValueError as refused:
-        return {"key": given.key, "status": "refused", "why": str(refused)}
+        return {"key": given.key, "status": "refused", "why": blind(studio, turn, str(refused))}
     except DataError:
         return {"key": given.key, "status": "refused", "why": "the database cannot keep this: a text is too long"}
     if said.answers:

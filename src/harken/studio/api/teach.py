@@ -20,7 +20,6 @@ from harken.studio.api.answering import Body
 from harken.studio.api.bodies import StrictRoute
 from harken.studio.api.deps import TheStudio, Writer
 from harken.studio.api.projects import Plan, about, add, reorder
-from harken.studio.board import curves
 from harken.studio.lessons import (
     Lesson,
     before_and_after,
@@ -33,6 +32,7 @@ from harken.studio.lessons import (
     scores,
     write_answers,
 )
+from harken.studio.runs import curves
 from harken.studio.state import Studio
 from harken.studio.teaching import TeachError, Teaching
 
