@@ -31,12 +31,18 @@ def validate(kind: type, value: Any, where: str, error: type[ValueError] = Setti
         lines = []
         for problem in found.errors():
             place = ".".join([where, *map(str, problem["loc"])]).strip(".")
-            # What is missing has no value to show; its whole surroundings would be.
-            missing = problem["type"] == "missing"
-            lines.append(
-                f"{place}: it is missing" if missing else f"{place}: {problem['msg']} (it is {problem['input']!r})"
-            )
+            lines.append(f"{place}: {_words(problem)}")
         raise error("; ".join(lines)) from found
+
+
+def _words(problem: Any) -> str:
+    match problem["type"]:
+        case "missing":  # it has no value to show; its whole surroundings would be
+            return "it is missing"
+        case "value_error":  # the dataclass's own words, which say what the value is
+            return str(problem["ctx"]["error"])
+        case _:
+            return f"{problem['msg']} (it is {problem['input']!r})"
 
 
 def _dataclass_of(annotation: Any) -> type | None:

@@ -287,12 +287,15 @@ def bars(
                     axes.plot([bar.low, bar.high], [y, y], color="white", linewidth=3.6)  # to be seen on any bar
                     axes.plot([bar.low, bar.high], [y, y], color=INK, linewidth=1.4)
         axes.set(xlabel=xlabel)
+        if all(float(bar.value).is_integer() for group in groups.values() for bar in group):
+            axes.locator_params(axis="x", integer=True)
         if limits is not None:
             axes.set_xlim(*limits)
         rows_down(axes, labels)
         legend(figure)
 
-    return draw(paint, title, height=1.4 + len(labels) * (0.2 + 0.22 * len(groups)))
+    named = 1.4 if any(groups) else 0.9
+    return draw(paint, title, height=named + len(labels) * (0.2 + 0.22 * len(groups)))
 
 
 def rows_down(axes: Any, labels: Sequence[str]) -> None:

@@ -9,7 +9,7 @@ from fastapi.responses import Response
 from starlette.exceptions import HTTPException
 
 from harken.studio import static_files
-from harken.studio.api import answering, answers, chat, media, people, projects, session, teach
+from harken.studio.api import answering, answers, chat, items, media, people, projects, session, teach
 from harken.studio.api import webhooks as webhooks_api
 from harken.studio.api.deps import visitor_of
 from harken.studio.board import Board
@@ -20,6 +20,8 @@ from harken.studio.guard import Guard
 from harken.studio.pages import answering as answering_pages
 from harken.studio.pages import board as board_pages
 from harken.studio.pages import chat as chat_pages
+from harken.studio.pages import people as people_pages
+from harken.studio.pages import projects as project_pages
 from harken.studio.pages import teach as teach_pages
 from harken.studio.pages.render import page
 from harken.studio.state import Studio
@@ -31,6 +33,7 @@ ROUTERS = (
     session.router,
     answering.router,
     projects.router,
+    items.router,
     people.router,
     media.router,
     answers.router,
@@ -38,7 +41,15 @@ ROUTERS = (
     chat.router,
     teach.router,
 )
-PAGES = (answering_pages.router, board_pages.router, static_files.router, chat_pages.router, teach_pages.router)
+PAGES = (
+    answering_pages.router,
+    board_pages.router,
+    project_pages.router,
+    people_pages.router,
+    chat_pages.router,
+    teach_pages.router,
+    static_files.router,
+)
 TRIES, EVERY = 10, 6.0
 """Tries at entering that may come at once, and seconds until one more is allowed."""
 TURNS, TURN_EVERY = 20, 3.0

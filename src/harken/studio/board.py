@@ -165,8 +165,9 @@ def standings(said: list[Answer], made: Mapping[str, Completion]) -> dict[str, l
 
 
 def policies(studio: Studio) -> dict[str, int]:
-    """Who wrote how many completions."""
-    query = select(completions.c.policy, func.count()).group_by(completions.c.policy).order_by(completions.c.policy)
+    """Who wrote how many completions; whose came last is first."""
+    newest = func.max(completions.c.seq).desc()
+    query = select(completions.c.policy, func.count()).group_by(completions.c.policy).order_by(newest)
     with studio.store.reading() as connection:
         found = connection.execute(query.where(~completions.c.policy.startswith("annotator:"))).all()
     return {name: n for name, n in found}

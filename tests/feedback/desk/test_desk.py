@@ -19,7 +19,7 @@ def desk_of(items: int, overlap: int, gold: int = 0, **more) -> Desk:
 
 
 def answered(desk: Desk, item: int) -> list[str]:
-    return [t.annotator for t in desk.turns_by_item(1).get(item, ()) if t.ended == "answered" and not t.repeat]
+    return [t.annotator for t in desk.turns_at(item) if t.ended == "answered" and not t.repeat]
 
 
 @settings(max_examples=200, deadline=None)
@@ -54,7 +54,7 @@ def test_counts_are_those_of_a_plain_reading_and_nobody_gets_an_item_twice(items
         elif mine:
             desk.end(mine.pop(0), "answered" if what == "answer" else "skipped")
         for item in range(1, items + 1):
-            turns = [t for t in desk.turns_by_item(1).get(item, ())]
+            turns = desk.turns_at(item)
             assert len({t.annotator for t in turns}) == len(turns)
             live = [t for t in turns if t.ended is None and t.until > now]
             late = [t for t in turns if t.ended == "answered"]

@@ -236,13 +236,13 @@ class Desk:
         """Somebody's turns, in the order in which they were first given."""
         return [self.turns[key] for key in self._projects[project].turns.get(annotator, ())]
 
-    def turns_by_item(self, project: int) -> dict[int, list[Turn]]:
-        """All turns of a project, by item."""
-        out: dict[int, list[Turn]] = {}
-        for keys in self._projects[project].turns.values():
-            for key in keys:
-                out.setdefault(self.turns[key].item, []).append(self.turns[key])
-        return out
+    def turns_at(self, item: int) -> list[Turn]:
+        """All turns of an item."""
+        return [self.turns[key] for keys in self._holders[item].values() for key in keys]
+
+    def answered(self, item: int) -> int:
+        """How many answered an item, repeats too."""
+        return sum(turn.ended == "answered" for turn in self.turns_at(item))
 
     def _turn(self, item: int, repeat: int, annotator: str) -> Turn:
         """A turn that begins: the one that was given back, or a new one."""

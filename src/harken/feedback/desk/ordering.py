@@ -1,16 +1,15 @@
 """A project's comparisons in the order in which a reward model learns most from their answers."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection
 
 from harken.feedback.desk.desk import Item
 from harken.feedback.desk.keeping import NewItem, Project
-from harken.feedback.desk.planning import plan_items
-from harken.feedback.schema import items
+from harken.feedback.desk.planning import fresh_items
 from harken.feedback.selection import MOST, Candidates, SelectionConfig, select_pairs
 
 ByScores = Literal["random", "disagreement", "bald"]
@@ -76,9 +75,7 @@ def more_items(
     Raises:
         ValueError: as `places`, or if there are no completions to ask about.
     """
-    there = set(connection.scalars(select(items.c.name).where(items.c.project == project.id)))
-    every = plan_items(connection, replace(project.settings, forms=("comparison",)), {}, how.seed)
-    new = [one for one in every if one.name not in there]
+    new = fresh_items(connection, project, "comparison", how.seed)
     asked = [Item(n, project.id, "comparison", one.prompt_id, one.completions, one.place) for n, one in enumerate(new)]
     found = places(asked, scores, how)
     return [new[n] for n in sorted(found, key=lambda n: found[n])[:count]]

@@ -2,14 +2,16 @@
 
 import random
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from fnmatch import fnmatchcase
 from itertools import combinations
 
 from sqlalchemy import Connection, select
 
-from harken.feedback.desk.keeping import NewItem
+from harken.feedback.desk.keeping import NewItem, Project
 from harken.feedback.desk.settings import Form, ProjectSettings
 from harken.feedback.queue import MAKERS, Compare, Rank, Rate, Revise, compare, completions_of
-from harken.feedback.schema import completions
+from harken.feedback.schema import completions, items
 from harken.types import Completion
 
 
@@ -31,7 +33,7 @@ def plan_items(
         if form not in settings.forms or count < 0:
             raise ValueError(f"counts: {count} items of {form!r}; the project's forms are {', '.join(settings.forms)}")
     chance = random.Random(seed)
-    groups = _groups(connection, settings.policies)
+    groups = _groups(connection, settings)
     prompts = sorted(groups)
     chance.shuffle(prompts)
     out: list[NewItem] = []
@@ -40,6 +42,7 @@ def plan_items(
         out += list(_spread(form, lists, counts.get(form)))
     if not out:
         named = f" of {', '.join(settings.policies)}" if settings.policies else ""
+        named += f" to prompts like {', '.join(settings.prompts)}" if settings.prompts else ""
         raise ValueError(
             f"the store has no completions{named} to ask about; a comparison needs two of one prompt with different "
             "texts: import some (harken data import), or run harken collect"
@@ -47,17 +50,31 @@ def plan_items(
     return out
 
 
-def _groups(connection: Connection, policies: Sequence[str]) -> dict[str, list[Completion]]:
+def fresh_items(connection: Connection, project: Project, form: Form, seed: int) -> list[NewItem]:
+    """All items of a form that a project does not have yet, in a random order.
+
+    Raises:
+        ValueError: if the store has nothing to ask.
+    """
+    there = set(connection.scalars(select(items.c.name).where(items.c.project == project.id)))
+    every = plan_items(connection, replace(project.settings, forms=(form,)), {}, seed)
+    return [one for one in every if one.name not in there]
+
+
+def _groups(connection: Connection, settings: ProjectSettings) -> dict[str, list[Completion]]:
     query = select(completions).order_by(completions.c.seq)
-    if policies:
-        query = query.where(completions.c.policy.in_(policies))
+    if settings.policies:
+        query = query.where(completions.c.policy.in_(settings.policies))
     else:
         # What annotators wrote is a demonstration, and not asked about.
         query = query.where(~completions.c.policy.startswith("annotator:"))
     groups: dict[str, list[Completion]] = {}
     for r in connection.execute(query):
         groups.setdefault(r.prompt_id, []).append(Completion(r.id, r.prompt_id, r.text, r.policy, bool(r.finished)))
-    return groups
+    like = [one.replace("[", "[[]") for one in settings.prompts]
+    return {
+        name: several for name, several in groups.items() if not like or any(fnmatchcase(name, one) for one in like)
+    }
 
 
 def _questions(

@@ -45,6 +45,7 @@ class ProjectSettings:
         question: what annotators are asked; empty for the form's own words.
         instructions: shown before the first item, and on request.
         forms: which kinds of answers are asked for.
+        prompts: only prompts with such ids, `*` and `?` standing for any letters and any one; empty for all.
         policies: only completions of these policies; two of them make a blind comparison of each pair. Empty for all.
         criteria: what is graded, where `rating` is a form; comparisons and rankings speak of the first.
         strength: whether a comparison also asks how much better.
@@ -64,6 +65,7 @@ class ProjectSettings:
     question: str = ""
     instructions: str = ""
     forms: tuple[Form, ...] = ("comparison",)
+    prompts: tuple[str, ...] = ()
     policies: tuple[str, ...] = ()
     criteria: tuple[Criterion, ...] = field(default_factory=lambda: (Criterion(),))
     strength: bool = False

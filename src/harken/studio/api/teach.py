@@ -11,7 +11,6 @@ from starlette.concurrency import run_in_threadpool
 
 from harken.data.media.limits import MediaError
 from harken.feedback.database import StoreError
-from harken.feedback.desk.keeping import NewItem, add_items
 from harken.feedback.desk.ordering import Order, more_items
 from harken.feedback.desk.planning import plan_items
 from harken.feedback.desk.settings import ProjectSettings
@@ -19,7 +18,8 @@ from harken.studio.accounts import Visitor
 from harken.studio.api.answering import Body
 from harken.studio.api.bodies import StrictRoute
 from harken.studio.api.deps import TheStudio, Writer
-from harken.studio.api.projects import Plan, about, add, reorder
+from harken.studio.api.items import Plan, extend, planned, reorder
+from harken.studio.api.projects import about, add
 from harken.studio.lessons import (
     Lesson,
     before_and_after,
@@ -108,16 +108,8 @@ async def ask_more(name: str, request: Request, studio: TheStudio, visitor: Writ
         raise TeachError("the run has no project of questions yet; ask about its answers first")
     project = studio.projects[found[-1]["slug"]]
 
-    def plan() -> list[NewItem]:
-        with studio.store.reading() as connection:
-            return more_items(connection, project, known, Order(), QUESTIONS)
-
-    try:
-        new = await run_in_threadpool(plan)
-    except ValueError as refused:
-        raise HTTPException(422, str(refused)) from refused
-    added = await studio.write(lambda connection, _: [add_items(connection, project, new)], None)
-    studio.refresh(project)
+    plan = partial(more_items, project=project, scores=known, how=Order(), count=QUESTIONS)
+    added = await extend(studio, project, await planned(studio, plan))
     await reorder(studio, project, known, Order())
     return {**about(studio, project, visitor.user.name), "added": added}
 

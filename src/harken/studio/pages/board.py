@@ -1,4 +1,4 @@
-"""Pages that show what answers do: the dashboard, an item with all its answers, who may enter, a new project."""
+"""The dashboard: what answers do, and how runs are doing; its plots."""
 
 from typing import Any, Literal
 
@@ -7,15 +7,13 @@ from fastapi.responses import Response
 from starlette.concurrency import run_in_threadpool
 
 from harken.feedback.exchange.names import NAMES
-from harken.studio.api.deps import After, TheStudio, project_of
-from harken.studio.api.projects import about, item_shown
-from harken.studio.board import Board, View, policies
+from harken.studio.api.deps import TheStudio, project_of
+from harken.studio.api.projects import about
+from harken.studio.board import Board, View
 from harken.studio.drawing import Drawings
-from harken.studio.pages.render import Admin, Reader, Writer, page, speaker
+from harken.studio.pages.render import Reader, page, speaker
 from harken.studio.runs import runs
-from harken.studio.showing import part_of
 from harken.studio.state import Studio
-from harken.types import Text
 
 router = APIRouter(tags=["pages"], include_in_schema=False)
 
@@ -114,80 +112,3 @@ async def plot(name: str, request: Request, visitor: Reader) -> Response:
     # As a picture in a page no script of it runs; its own styles must.
     headers = {"Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; sandbox"}
     return Response(made, media_type="image/svg+xml", headers={**headers, "Cache-Control": "private, max-age=3600"})
-
-
-@router.get("/items/{number}")
-async def item(number: int, request: Request, studio: TheStudio, visitor: Reader) -> Response:
-    """An item with everything that was said of it."""
-    if number not in studio.desk.items:
-        raise HTTPException(404, f"there is no item {number}")
-    found = item_shown(studio, number)
-    policies_of = {one["id"]: one["policy"] for one in found["completions"]}
-    for one in found["answers"]:
-        one["words"] = _words(one["said"], policies_of)
-    return page(request, visitor, "item.html", item=found, prompt=_prompt(studio, found["prompt"]))
-
-
-def _words(said: dict[str, Any], policies_of: dict[str, str]) -> str:
-    """What was said, with policies for completions: who reads this may know them."""
-    chosen = said.get(str(said.get("choice")), said.get("choice"))
-    known = {**said, "choice": chosen} if "choice" in said else said
-    shown = {name: value for name, value in known.items() if name not in ("prompt_id", "a", "b") and value is not None}
-    return "; ".join(f"{name}: {_named(value, policies_of)}" for name, value in shown.items())
-
-
-def _named(value: Any, policies_of: dict[str, str]) -> str:
-    if isinstance(value, list | tuple):
-        within = " = ".join if not any(isinstance(one, list | tuple) for one in value) else " > ".join
-        return within(_named(one, policies_of) for one in value)
-    return policies_of.get(str(value), str(value))
-
-
-def _prompt(studio: Studio, name: str) -> list[dict[str, Any]]:
-    return [
-        {"role": message.role, "parts": [part_of(studio, part) for part in message.parts]}
-        for message in studio.prompt(name).messages
-    ]
-
-
-@router.get("/projects/{slug}")
-async def project(slug: str, request: Request, studio: TheStudio, visitor: Reader, after: After = 0) -> Response:
-    """A project's items, a hundred at a time."""
-    found = project_of(studio, slug)
-    turns = studio.desk.turns_by_item(found.id)
-    every = [one for one in studio.desk.items.values() if one.project == found.id and one.id > after][:100]
-    rows = [
-        {
-            "id": one.id,
-            "form": one.form,
-            "prompt": _begins(studio, one.prompt_id),
-            "answers": _answered(turns.get(one.id, ())),
-        }
-        for one in every
-    ]
-    more = every[-1].id if len(every) == 100 else None
-    told = about(studio, found, visitor.user.name)
-    return page(request, visitor, "project.html", project=told, settings=found.settings, rows=rows, more=more)
-
-
-def _begins(studio: Studio, name: str) -> str:
-    """How a prompt begins; its id where it has no words."""
-    parts = [part for message in studio.prompt(name).messages for part in message.parts]
-    return " ".join(part.text for part in parts if isinstance(part, Text))[:120] or name
-
-
-def _answered(turns: Any) -> int:
-    return sum(turn.ended == "answered" for turn in turns)
-
-
-@router.get("/people")
-async def people(request: Request, studio: TheStudio, visitor: Admin) -> Response:
-    """Who may enter."""
-    tokens = studio.accounts.passes_of("token")
-    return page(request, visitor, "people.html", users=studio.accounts.all(), tokens=tokens)
-
-
-@router.get("/make")
-async def make(request: Request, studio: TheStudio, visitor: Writer) -> Response:
-    """A new project."""
-    return page(request, visitor, "make.html", policies=policies(studio))

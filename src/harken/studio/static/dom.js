@@ -18,4 +18,6 @@ export const byId = (id) => document.getElementById(id);
 export function say(text, kind = "status") {
   const place = byId(kind === "error" ? "errors" : "notes");
   if (place) place.textContent = text;
+  // Whoever pressed a button far below must see why nothing came of it.
+  if (text && kind === "error") place?.scrollIntoView({ block: "nearest" });
 }
