@@ -103,6 +103,16 @@ def test_an_amendment_is_a_new_row_and_the_last_ten_are_shown_with_what_was_said
     assert sorted(a.feedback.score for a in people.studio.store.answers() if a.key.startswith(first["key"])) == [2, 2]
 
 
+def test_what_was_said_last_is_shown_first_whatever_was_given_first(people):
+    slug, ann = make(people), people.client("ann")
+    items = take(ann, slug, 5)
+    for at in (3, 0, 4):
+        say(ann, items[at]["key"], {"choice": "tie"})
+    say(ann, items[1]["key"], {}, remarks={"skip": ""})
+    shown = [item["key"] for item in ann.get(f"/api/v1/projects/{slug}/mine").json()["items"]]
+    assert shown == [items[at]["key"] for at in (1, 4, 0, 3)]
+
+
 @pytest.mark.parametrize(
     ("said", "words"),
     [
@@ -220,6 +230,6 @@ def test_after_a_start_everything_is_as_it_was(people, tmp_path):
     before = {key: (t.item, t.ended, t.repeat, t.tab, t.amended) for key, t in people.studio.desk.turns.items()}
     assert {key: (t.item, t.ended, t.repeat, t.tab, t.amended) for key, t in again.desk.turns.items()} == before
     assert again.desk.left(1) == people.studio.desk.left(1)
-    order = [turn.key for turn in people.studio.desk.turns_of(1, "ann")]
-    assert [turn.key for turn in again.desk.turns_of(1, "ann")] == order
+    order = [turn.key for turn in people.studio.desk.last_of(1, "ann", 10)]
+    assert [turn.key for turn in again.desk.last_of(1, "ann", 10)] == order == [items[1]["key"], items[0]["key"]]
     again.close()

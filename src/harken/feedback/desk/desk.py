@@ -11,6 +11,7 @@ from bisect import bisect_left, insort
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from itertools import islice
 from typing import Literal
 
 from harken.feedback.desk.settings import Form, ProjectSettings
@@ -78,6 +79,7 @@ class _Project:
     reached: dict[str, int] = field(default_factory=dict)
     turns: dict[str, list[str]] = field(default_factory=dict)
     held: dict[str, dict[str, None]] = field(default_factory=dict)
+    ended: dict[str, dict[str, None]] = field(default_factory=dict)
     given: Counter[str] = field(default_factory=Counter)
     answered: Counter[str] = field(default_factory=Counter)
     done: int = 0
@@ -232,9 +234,10 @@ class Desk:
         """How many items a project has, questions with known answers aside."""
         return len(self._projects[project].order)
 
-    def turns_of(self, project: int, annotator: str) -> list[Turn]:
-        """Somebody's turns, in the order in which they were first given."""
-        return [self.turns[key] for key in self._projects[project].turns.get(annotator, ())]
+    def last_of(self, project: int, annotator: str, count: int) -> list[Turn]:
+        """What somebody answered or skipped last, the newest first; after a start, in the order of being given."""
+        mine = self._projects[project].ended.get(annotator, {})
+        return [self.turns[key] for key in islice(reversed(mine), count)]
 
     def turns_at(self, item: int) -> list[Turn]:
         """All turns of an item."""
@@ -267,11 +270,11 @@ class Desk:
     def _count(self, turn: Turn, by: int) -> None:
         """Add a turn, as it stands, to all counts, or take it from them."""
         where = self._projects[self.items[turn.item].project]
-        held = where.held.setdefault(turn.annotator, {})
-        if by > 0 and turn.ended is None:
-            held[turn.key] = None
-        else:
-            held.pop(turn.key, None)
+        for among, there in ((where.held, turn.ended is None), (where.ended, turn.ended in ("answered", "skipped"))):
+            mine = among.setdefault(turn.annotator, {})
+            mine.pop(turn.key, None)
+            if by > 0 and there:
+                mine[turn.key] = None
         where.given[turn.annotator] += by * (turn.ended != "returned")
         where.answered[turn.annotator] += by * (turn.ended == "answered")
         if turn.repeat or self.items[turn.item].gold is not None:

@@ -124,8 +124,7 @@ def _tell(studio: Studio, said: Said) -> None:
 async def mine(slug: str, studio: TheStudio, visitor: Answerer) -> dict[str, Any]:
     """This annotator's last ten items of a project, with what they said, to be changed."""
     project = project_of(studio, slug)
-    ended = [t for t in studio.desk.turns_of(project.id, visitor.user.name) if t.ended in ("answered", "skipped")]
-    last = ended[-REOPENED:][::-1]
+    last = studio.desk.last_of(project.id, visitor.user.name, REOPENED)
     return {"items": [{**task_of(studio, turn), **_before(studio, turn)} for turn in last]}
 
 

@@ -161,8 +161,12 @@ async def _project(
     studio: Studio, visitor: Visitor, run: Path, lesson: Lesson, settings: ProjectSettings, slug: str, plan: Plan
 ) -> dict[str, Any]:
     """The project of a lesson; the one that is there, if it was made before."""
-    if slug in studio.projects:
-        return about(studio, studio.projects[slug], visitor.user.name)
+    if (there := studio.projects.get(slug)) is not None:
+        if there.settings.policies != settings.policies:
+            raise TeachError(
+                f"a project of other policies has the address {slug!r} already; take another name for a run"
+            )
+        return about(studio, there, visitor.user.name)
     try:
         await run_in_threadpool(bring, studio, run, lesson)
     except (StoreError, MediaError) as refused:
