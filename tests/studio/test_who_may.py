@@ -254,6 +254,34 @@ def test_passwords_open_and_too_many_tries_are_slowed(people):
     assert (told.status_code, int(told.headers["retry-after"]) > 0) == (429, True)
 
 
+@pytest.mark.parametrize("scopes", [["answer"], []], ids=["narrow", "whole"])
+def test_a_token_sets_no_password(people, scopes):
+    accounts = people.studio.accounts
+    olga = accounts.add("olga", "owner")
+    bearer = {"authorization": f"Bearer {accounts.issue(olga, 'token', 'program', scopes)}"}
+    told = people.stranger().patch("/api/v1/me", json={"password": "taken over by it"}, headers=bearer)
+    assert (told.status_code, "enter with a browser" in told.json()["error"]) == (403, True)
+    assert accounts.check_password("olga", "taken over by it") is None
+
+
+def test_a_new_password_wants_the_one_before_and_ends_the_other_sessions(people):
+    ann, accounts = people.client("ann"), people.studio.accounts
+    user = accounts.named("ann")
+    other, token = accounts.issue(user, "session", "another browser"), accounts.issue(user, "token", "program")
+    assert ann.patch("/api/v1/me", json={"password": "correct horse battery"}).status_code == 200
+    assert ann.get("/api/v1/me").json()["name"] == "ann"
+    assert (accounts.visitor(other), accounts.visitor(token).user.name) == (None, "ann")
+    for wrong in ({}, {"current_password": "wrong"}):
+        told = ann.patch("/api/v1/me", json={"password": "another horse battery", **wrong})
+        assert (told.status_code, "current_password" in told.json()["error"]) == (403, True)
+    assert accounts.check_password("ann", "correct horse battery") is not None
+    given = {"password": "another horse battery", "current_password": "correct horse battery"}
+    assert ann.patch("/api/v1/me", json=given).status_code == 200
+    assert accounts.check_password("ann", "another horse battery") is not None
+    tries = [ann.patch("/api/v1/me", json={**given, "current_password": "wrong"}).status_code for _ in range(12)]
+    assert tries[-1] == 429
+
+
 def test_a_throttle_gives_back_with_time():
     now = [0.0]
     throttle = Throttle(2, 10.0, lambda: now[0])

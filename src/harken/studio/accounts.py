@@ -124,9 +124,21 @@ class Accounts:
             return [_user(r) for r in connection.execute(select(users).where(users.c.active).order_by(users.c.name))]
 
     def change(
-        self, name: str, role: Role | None = None, password: str | None = None, settings: dict[str, Any] | None = None
+        self,
+        name: str,
+        role: Role | None = None,
+        password: str | None = None,
+        settings: dict[str, Any] | None = None,
+        here: str = "",
     ) -> User:
-        """Another role, password or settings.
+        """Another role, password or settings. A new password ends the user's sessions.
+
+        Args:
+            name: whose.
+            role: another one.
+            password: another one.
+            settings: other ones.
+            here: the digest of the session that stays.
 
         Raises:
             StoreError: if there is no such user, or the last owner would be gone.
@@ -146,6 +158,9 @@ class Accounts:
         if values:
             with self._writer.begin() as connection:
                 connection.execute(update(users).where(users.c.id == user.id).values(**values))
+                if password is not None:
+                    mine = (passes.c.user == user.id) & (passes.c.kind == "session")
+                    connection.execute(delete(passes).where(mine, passes.c.digest != here))
         self._seen.clear()
         return self.named(name)
 
@@ -166,6 +181,11 @@ class Accounts:
         owners = [user.name for user in self.all() if user.role == "owner"]
         if owners == [name]:
             raise StoreError(f"{name!r} is the only owner; make another user an owner first")
+
+    def has_password(self, user: User) -> bool:
+        """Whether somebody can enter by a password."""
+        with self._engine.connect() as connection:
+            return connection.scalar(select(users.c.password).where(users.c.id == user.id)) is not None
 
     def check_password(self, name: str, password: str) -> User | None:
         """The user whose name and password these are."""
