@@ -158,7 +158,7 @@ def write_answers(connection: Connection, requests: Sequence[Answer]) -> list[An
     for answer in requests:
         try:
             refuse_unkeepable(answer)
-            out.append(intake.take(answer))
+            out += intake.take_all([answer])
         except ValueError as refused:
             out.append(refused)
     intake.write()
