@@ -74,6 +74,16 @@ def test_a_program_brings_prompts_and_takes_answers(served):
         list(stranger.answers())
 
 
+def test_a_new_project_is_told_of(served):
+    studio, url, token = served
+    told = []
+    studio.listeners.append(lambda event, data: told.append((event, data)))
+    with StudioClient(url, token) as client:
+        slug = client.make_project({"title": "Told of", "forms": ["comparison"]}, {"comparison": 3})
+    assert [event for event, _ in told] == ["project.created"]
+    assert json.loads(json.dumps(told[0][1])) == {"slug": slug, "title": "Told of", "forms": ["comparison"], "items": 3}
+
+
 def test_a_program_has_first_asked_what_its_reward_model_is_unsure_of(served):
     studio, url, token = served
     with StudioClient(url, token) as client:

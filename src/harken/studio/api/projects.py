@@ -95,6 +95,7 @@ async def add(studio: Studio, visitor: Visitor, settings: ProjectSettings, slug:
     except ValueError as refused:
         raise HTTPException(422, str(refused)) from refused
     studio.refresh(project)
+    studio.tell("project.created", {"slug": slug, "title": settings.title, "forms": settings.forms, "items": added})
     return {**about(studio, project, visitor.user.name), "added": added}
 
 
