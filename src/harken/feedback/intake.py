@@ -90,7 +90,7 @@ class Intake:
         Raises:
             ValueError: as `FeedbackStore.add`; then nothing of them is kept.
         """
-        kept = (self._held, self._replaced, self._kinds, self._completions)
+        kept: tuple[dict[str, Any], ...] = (self._held, self._replaced, self._kinds, self._completions)
         sizes, rows = [len(one) for one in kept], [len(one) for one in self._new]
         try:
             return [self.take(answer) for answer in given]
@@ -99,8 +99,8 @@ class Intake:
             for one, size in zip(kept, sizes, strict=True):
                 while len(one) > size:
                     one.popitem()
-            for one, size in zip(self._new, rows, strict=True):
-                del one[size:]
+            for table, size in zip(self._new, rows, strict=True):
+                del table[size:]
             raise
 
     def write(self) -> None:

@@ -84,7 +84,7 @@ class Accounts:
         return bytes.fromhex(found)
 
     def add(self, name: str, role: Role, password: str | None = None) -> User:
-        """A new user.
+        """A new user, or one who was removed and is back, with what they said.
 
         Raises:
             StoreError: if the name is taken or none, the role is none, or the password is too short.
@@ -93,18 +93,25 @@ class Accounts:
         if role not in get_args(Role):
             raise StoreError(f"there is no role {role!r}; there are {', '.join(get_args(Role))}")
         row: dict[str, Any] = {
-            "name": name,
             "role": role,
             "password": None if password is None else hash_password(password),
-            "settings": {},
             "active": True,
-            "created_at": datetime.now(UTC),
         }
         with self._writer.begin() as connection:
-            if connection.scalar(select(users.c.id).where(users.c.name == name)) is not None:
+            before = connection.execute(select(users).where(users.c.name == name)).one_or_none()
+            if before is not None and before.active:
                 raise StoreError(f"there is a user {name!r} already; choose another name")
-            connection.execute(insert(users), row)
+            if before is not None:
+                connection.execute(update(users).where(users.c.id == before.id).values(**row))
+            else:
+                new = {"name": name, "settings": {}, "created_at": datetime.now(UTC)}
+                connection.execute(insert(users), {**row, **new})
         return self.named(name)
+
+    def was_removed(self, name: str) -> bool:
+        """Whether somebody of this name had an account; adding them again brings them back."""
+        with self._engine.connect() as connection:
+            return connection.scalar(select(users.c.active).where(users.c.name == name)) is False
 
     def named(self, name: str) -> User:
         """A user by name.
@@ -226,6 +233,12 @@ class Accounts:
         with self._writer.begin() as connection:
             connection.execute(insert(passes), row)
         return shown
+
+    def end_invites(self, user: User, label: str) -> None:
+        """End a user's unused invitations that are called so."""
+        mine = (passes.c.user == user.id) & (passes.c.kind == "invite") & (passes.c.label == label)
+        with self._writer.begin() as connection:
+            connection.execute(delete(passes).where(mine))
 
     def redeem(self, invite: str) -> User | None:
         """Whose invitation this is; it is then used up."""
