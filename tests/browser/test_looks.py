@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from playwright.sync_api import expect
 
 ROOT = Path(__file__).parents[2]
 SHOTS = ROOT / "runs" / "screenshots"
@@ -145,15 +146,68 @@ def test_a_project_is_made_closed_and_opened(enter):
     assert person.page.url == f"{person.place.address}/"
 
 
-def test_people_are_invited_and_removed(enter):
+def test_people_are_invited_get_another_role_are_removed_and_come_back(enter):
+    person = enter(role="owner")
+    page, name = person.page, "Zoë O'Neill"
+    page.goto(f"{person.place.address}/people")
+
+    def invite() -> None:
+        page.locator("#name").fill(name)
+        page.get_by_role("button", name="Make an invitation").click()
+
+    invite()
+    page.locator("#link:not([hidden])").wait_for()
+    link = page.locator("#invite")
+    assert link.input_value().startswith(f"{person.place.address}/enter#")
+    assert link.evaluate("box => [box.scrollWidth - box.clientWidth, box.scrollHeight - box.clientHeight]") == [0, 0]
+    page.locator("#link").get_by_role("button", name="Copy").click()
+    page.get_by_role("button", name="Copied").wait_for()
+    row = page.get_by_role("row").filter(has_text=name)
+    # What is refused is said, and not any more once something else has gone well.
+    invite()
+    expect(page.locator("#errors")).to_contain_text("already")
+    row.get_by_role("combobox").select_option("reviewer")
+    expect(page.locator("#notes")).to_have_text(f"{name} is now reviewer.")
+    expect(page.locator("#errors")).to_be_empty()
+    assert person.place.accounts.named(name).role == "reviewer"
+    remove = page.locator(f'[data-remove="{name}"]')
+    remove.click()
+    page.get_by_role("button", name="Cancel").click()
+    assert person.place.accounts.named(name).role == "reviewer"
+    remove.click()
+    assert name in page.get_by_role("dialog").inner_text()
+    page.get_by_role("dialog").get_by_role("button", name="Remove").click()
+    remove.wait_for(state="detached")
+    invite()
+    expect(page.locator("#back")).to_contain_text("is back")
+    remove.wait_for()
+
+
+def test_the_role_of_the_last_owner_stays(own_place, enter):
+    person = enter("owner", own_place, "owner")
+    person.page.goto(f"{own_place.address}/people")
+    role = person.page.locator('[data-role="owner"]')
+    role.select_option("annotator")
+    expect(person.page.locator("#errors")).to_contain_text("only owner")
+    expect(role).to_have_value("owner")
+
+
+def test_a_token_is_shown_once_in_words_of_its_own(enter):
     person = enter(role="owner")
     page = person.page
     page.goto(f"{person.place.address}/people")
-    page.get_by_label("Name").fill("Zoë O'Neill")
-    page.get_by_role("button", name="Make an invitation").click()
+    page.get_by_label("What it is for").fill("nightly export")
+    page.get_by_role("button", name="Make a token").click()
     page.locator("#link:not([hidden])").wait_for()
-    assert page.locator("#invite").input_value().startswith(f"{person.place.address}/enter#")
-    page.reload()
-    remove = page.locator('[data-remove="Zoë O\'Neill"]')
-    remove.click()
-    remove.wait_for(state="detached")
+    assert page.locator("#invite").input_value().startswith("hk_t_")
+    assert "For the program" in page.locator("#link").inner_text()
+    made = page.locator("#tokens li").filter(has_text="nightly export")
+    made.get_by_role("button").click()
+    made.wait_for(state="detached")
+
+
+def test_a_phone_shows_all_that_can_be_done_with_people(enter):
+    person = enter(role="owner", **PHONE)
+    person.page.goto(f"{person.place.address}/people")
+    wide = person.page.locator("#people")
+    assert wide.evaluate("box => box.scrollWidth - box.clientWidth") == 0
