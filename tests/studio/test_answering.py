@@ -187,6 +187,26 @@ def test_a_turn_that_is_refused_in_part_is_refused_whole_and_the_others_of_its_c
     assert [one.key for one in people.studio.store.answers()] == ["two", "two/manner"]
 
 
+def test_what_is_too_long_is_refused_alone_and_the_item_stays(people):
+    make(people, forms=["edit"], overlap=1)
+    ann = people.client("ann")
+    first, second = take(ann, "one", 2)
+    said = [
+        {"key": one["key"], "said": {"candidate": one["candidates"][0]["id"], "revision": "x"}}
+        for one in (first, second)
+    ]
+    for more, words in (
+        ({"said": {**said[0]["said"], "revision": "x" * 100_001}}, "an edit has at most 100,000 letters"),
+        ({"remarks": {"comment": "x" * 10_001}}, "a comment has at most 10,000 letters"),
+    ):
+        told = ann.post("/api/v1/answers", json={"answers": [{**said[0], **more}, said[1]]}).json()["results"]
+        assert [one["status"] for one in told] in (["refused", "kept"], ["refused", "there"])
+        assert words in told[0]["why"]
+    most = {"remarks": {"comment": "x" * 10_000}, "said": {**said[0]["said"], "revision": "x" * 100_000}}
+    told = ann.post("/api/v1/answers", json={"answers": [{**said[0], **most}]}).json()["results"]
+    assert told[0]["status"] == "kept"
+
+
 def test_skips_flags_and_comments_are_kept_and_shown_to_reviewers(people):
     slug, ann = make(people), people.client("ann")
     first, second = take(ann, slug, 2)
