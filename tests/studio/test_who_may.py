@@ -11,6 +11,7 @@ from harken.studio.accounts import SCOPES
 from harken.studio.app import make_app
 from harken.studio.config import StudioConfig
 from harken.studio.state import open_studio
+from harken.studio.taking import UPLOADS
 from harken.studio.throttle import Throttle
 
 OPEN = {("post", "/api/v1/session")}
@@ -313,8 +314,33 @@ def test_every_response_tells_the_browser_to_be_careful(people):
     assert not re.search(r"\son\w+=|style=", html)
 
 
+@pytest.mark.parametrize(
+    ("path", "body", "words"),
+    [
+        ("chat/turns", {"max_tokens": 9999}, "max_tokens is at most 4096"),
+        ("chat/turns", {"temperature": "warm"}, "temperature is a number"),
+        ("chat/turns", {"key": "k"}, "key has at least 8 letters"),
+        ("chat/turns", {"parts": []}, "parts has at least 1 entries"),
+        ("chat/turns", {"parts": [{"type": "film"}]}, "parts.0 is of a kind that is not known here"),
+        ("chat/turns", {"parts": [{}]}, "parts.0 says of which kind it is as 'type'"),
+        ("chat/turns", {"more": 1}, "more is not known here"),
+        ("chat/turns", [], "the body is an object"),
+        ("media?kind=film", {}, "query.kind is one of 'image' or 'audio'"),
+    ],
+)
+def test_a_field_that_is_wrong_is_named_in_plain_words(people, path, body, words):
+    whole = {"key": "long-enough", "asked": [{"endpoint": 0, "model": "m"}], "parts": [{"type": "text", "text": "?"}]}
+    given = {**whole, **body} if isinstance(body, dict) else body
+    told = people.client("ann").post(f"/api/v1/{path}", json=given)
+    assert (told.status_code, words in told.json()["error"]) == (422, True), told.json()
+    assert "nput should" not in told.json()["error"]
+
+
 def test_too_much_is_refused_before_it_is_read(people):
     ann = people.client("ann")
+    over = {"content-length": str(UPLOADS.image_bytes + 1)}
+    told = ann.post("/api/v1/media?kind=image", content=b"x", headers=over)
+    assert (told.status_code, told.json()["error"]) == (413, "the body has more than 32 MiB")
     assert ann.post("/api/v1/answers", content=b"x" * (2 << 20)).status_code == 413
     told = ann.post("/api/v1/answers", content=(b"x" * 65536 for _ in range(40)))
     assert told.status_code == 413
