@@ -1,5 +1,6 @@
 """How pages look: wide, on a phone, light, dark, in two languages, to those who cannot see them; kept as pictures."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -204,6 +205,12 @@ def test_a_token_is_shown_once_in_words_of_its_own(enter):
     made = page.locator("#tokens li").filter(has_text="nightly export")
     made.get_by_role("button").click()
     made.wait_for(state="detached")
+    # It is shown this once, so also where the lists cannot be read again.
+    page.route("**/people", lambda route: route.abort())
+    page.locator("#invite").evaluate("box => (box.value = '')")
+    page.get_by_label("What it is for").fill("another export")
+    page.get_by_role("button", name="Make a token").click()
+    expect(page.locator("#invite")).to_have_value(re.compile("^hk_t_"))
 
 
 def test_a_phone_shows_all_that_can_be_done_with_people(enter):

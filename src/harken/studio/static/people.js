@@ -22,7 +22,8 @@ async function attempt(near, method, path, body) {
 }
 
 async function refresh() {
-  const response = await fetch(location.pathname, { credentials: "same-origin" });
+  const response = await fetch(location.pathname, { credentials: "same-origin" }).catch(() => null);
+  if (!response) return; // the lists are as they were; what was made is shown all the same
   // Who took their own role away, or removed themselves, has no business here any more.
   if (response.redirected || !response.ok) return location.assign("/");
   const now = new DOMParser().parseFromString(await response.text(), "text/html");
