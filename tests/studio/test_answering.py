@@ -1,9 +1,12 @@
 """The road of an answer: asked, said, kept once, amended, shown again."""
 
 import pytest
+from sqlalchemy import select
 
+from harken.feedback.desk.keeping import Remark, Said, write_said
+from harken.feedback.schema import annotators, remarks
 from harken.studio.state import open_studio
-from harken.types import Comparison, Edit, Ranking, Rating
+from harken.types import Answer, Comparison, Edit, Ranking, Rating
 
 MANY = {
     "title": "Everything",
@@ -206,6 +209,46 @@ def test_the_sides_are_the_same_when_an_item_comes_again(people):
         assert seen.setdefault(number, texts) == texts
         say(ann, items[0]["key"], {"choice": "tie"})
     assert again > 3
+
+
+def test_a_turn_that_is_refused_in_part_is_refused_whole_and_the_others_of_its_commit_are_kept(people):
+    make(people, forms=["rating"])
+
+    def answer(key, who, criterion, amends=None):
+        return Answer(key, who, "human", Rating("p0", "p0-0", 3, 5, criterion), 1.0, amends)
+
+    def said(*answers):
+        return Said(answers[0].key, "answered", 0, answers, (Remark(answers[0].key, 1, "x", "comment", ""),))
+
+    refused = said(answer("one", "ann", "truth"), answer("one/manner", "ann", "manner", "never said"))
+    good = said(answer("two", "bob", "truth"), answer("two/manner", "bob", "manner"))
+    with people.studio.store.engine.execution_options(writes=True).begin() as connection:
+        told = write_said(connection, [refused, good])
+        assert isinstance(told[0], ValueError)
+        assert told[1] == list(good.answers)
+        assert connection.scalars(select(remarks.c.key)).all() == ["two"]
+        assert connection.scalars(select(annotators.c.id)).all() == ["bob"]
+    assert [one.key for one in people.studio.store.answers()] == ["two", "two/manner"]
+
+
+def test_what_is_too_long_is_refused_alone_and_the_item_stays(people):
+    make(people, forms=["edit"], overlap=1)
+    ann = people.client("ann")
+    first, second = take(ann, "one", 2)
+    said = [
+        {"key": one["key"], "said": {"candidate": one["candidates"][0]["id"], "revision": "x"}}
+        for one in (first, second)
+    ]
+    for more, words in (
+        ({"said": {**said[0]["said"], "revision": "x" * 100_001}}, "an edit has at most 100,000 letters"),
+        ({"remarks": {"comment": "x" * 10_001}}, "a comment has at most 10,000 letters"),
+    ):
+        told = ann.post("/api/v1/answers", json={"answers": [{**said[0], **more}, said[1]]}).json()["results"]
+        assert [one["status"] for one in told] in (["refused", "kept"], ["refused", "there"])
+        assert words in told[0]["why"]
+    most = {"remarks": {"comment": "x" * 10_000}, "said": {**said[0]["said"], "revision": "x" * 100_000}}
+    told = ann.post("/api/v1/answers", json={"answers": [{**said[0], **most}]}).json()["results"]
+    assert told[0]["status"] == "kept"
 
 
 def test_skips_flags_and_comments_are_kept_and_shown_to_reviewers(people):

@@ -1,5 +1,6 @@
 """The chat page's road: a model behind a real server, what it said and what it was worth in the store, once."""
 
+import asyncio
 import json
 import sys
 from pathlib import Path
@@ -16,6 +17,7 @@ from running import NAME, far_reading, running
 
 from harken.data.media.audio import encode_wav
 from harken.data.media.image import encode_png
+from harken.studio import chatting
 from harken.studio.endpoints import Endpoints
 from harken.studio.throttle import Throttle
 from harken.types import Audio, Comparison, Image, Rating, Text
@@ -93,7 +95,7 @@ def test_pictures_and_sounds_go_to_the_model_as_harken_decodes_them(people):
             assert "upload it first" in talk(ann, turn("?", wrong, key="yet-another"), 422)["error"]
 
 
-def test_two_answers_side_by_side_are_a_comparison_that_can_be_changed(people):
+def test_two_answers_side_by_side_are_a_comparison_that_stays_once_the_models_are_named(people):
     with judging(lambda body: body["model"]) as model:
         p = with_models(people, model.url, model.url)
         ann = p.client("ann")
@@ -110,11 +112,10 @@ def test_two_answers_side_by_side_are_a_comparison_that_can_be_changed(people):
         assert first == {"status": "kept", "models": [text_of(said, 0), text_of(said, 1)]}
         assert ann.post("/api/v1/chat/choices", json=body).json()["status"] == "there"
         assert ann.post("/api/v1/chat/choices", json={**body, "choice": "a"}).json()["status"] == "other"
-        assert ann.post("/api/v1/chat/choices", json={**body, "choice": "tie", "amends": 1}).json()["status"] == "kept"
-        assert ann.post("/api/v1/chat/choices", json={**body, "choice": "a", "amends": 5}).status_code == 422
-        assert [x.feedback.choice for x in p.studio.store.answers(amended=True)] == ["b", "tie"]
-        (last,) = p.studio.store.answers()
-        assert last.feedback == Comparison(said[0]["turn"], a, b, "tie")
+        told = ann.post("/api/v1/chat/choices", json={**body, "choice": "tie", "amends": 1})
+        assert (told.status_code, "would not be blind" in told.json()["error"]) == (409, True)
+        (last,) = p.studio.store.answers(amended=True)
+        assert last.feedback == Comparison(said[0]["turn"], a, b, "b")
         assert (last.annotator, last.annotator_kind) == ("ann", "human")
 
 
@@ -158,6 +159,41 @@ def test_a_server_that_is_away_or_refuses_is_words_and_nothing_is_kept(people):
         assert "no such model server" in talk(ann, turn(key="far-away", endpoints=(7,)), 422)["error"]
         # The same key again, now that the server is well.
         assert talk(ann, turn(key="too-busy", endpoints=(3,)))[-1] == {"kept": True}
+
+
+def test_a_conversation_has_as_many_turns_as_is_said(people, monkeypatch):
+    monkeypatch.setattr(chatting, "LONGEST", 3)
+    with judging(lambda body: "Yes.") as model:
+        ann, after = with_models(people, model.url).client("ann"), None
+        for n in range(3):
+            said = talk(ann, turn(key=f"turn-number-{n}", after=after))
+            after = said[0]["candidates"][0]
+        refused = talk(ann, turn(key="one-too-many", after=after), 422)["error"]
+        assert refused == "a conversation has at most 3 turns; begin another"
+
+
+def test_a_turn_is_free_again_where_the_client_went_before_the_first_line(people):
+    with judging(lambda body: "Yes.") as model:
+        p = with_models(people, model.url)
+        ann, body = p.client("ann"), json.dumps(turn()).encode()
+        headers = [(b"host", b"127.0.0.1:8400"), (b"x-harken", b"1"), (b"content-length", str(len(body)).encode())]
+        headers += [(b"cookie", "; ".join(f"{c.name}={c.value}" for c in ann.cookies.jar).encode())]
+        headers += [(b"content-type", b"application/json")]
+        path = "/api/v1/chat/turns"
+        scope = {"type": "http", "asgi": {"version": "3.0", "spec_version": "2.3"}, "method": "POST", "path": path}
+        scope |= {"raw_path": path.encode(), "query_string": b"", "headers": headers, "http_version": "1.1"}
+        came = iter([{"type": "http.request", "body": body}])
+
+        async def receive():
+            return next(came, {"type": "http.disconnect"})
+
+        async def send(message):
+            await asyncio.sleep(60)  # nobody takes what is sent
+
+        asyncio.run(p.app({**scope, "scheme": "http", "client": ("127.0.0.1", 1)}, receive, send))
+        assert p.app.state.under_way == set()
+        assert model.asked == []
+        assert talk(ann, turn())[-1] == {"kept": True}
 
 
 def test_who_talks_too_much_waits(people):

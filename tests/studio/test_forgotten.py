@@ -27,8 +27,8 @@ def bytes_of(studio) -> bytes:
 
 def test_all_that_the_studio_knows_of_somebody_goes(people):
     slug = make(people, overlap=2, annotators=[NAME, "bob"])
+    people.studio.accounts.add(NAME, "annotator", "correct horse battery")
     studio, ada, bob = people.studio, people.client(NAME), people.client("bob")
-    studio.accounts.change(NAME, password="correct horse battery")
     [first, second] = take(ada, slug, 2)
     assert say(ada, first["key"], {"choice": "tie"}, remarks={"comment": WORDS})["status"] == "kept"
     [other] = take(bob, slug, 1)

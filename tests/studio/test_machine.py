@@ -10,12 +10,14 @@ import threading
 import time
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import ClassVar
 
 import numpy as np
 import pytest
 import uvicorn
+from sqlalchemy import insert
 
 from harken.data.media.image import encode_png
 from harken.feedback.client import StudioClient, StudioError
@@ -24,7 +26,7 @@ from harken.feedback.exchange.door import Place, export_chunks
 from harken.feedback.exchange.names import NAMES
 from harken.studio import webhooks
 from harken.studio.app import make_app
-from harken.studio.outward import Unreachable, check, is_public
+from harken.studio.outward import Unreachable, check, is_public, post
 from harken.studio.state import Studio, open_studio
 from harken.types import Answer, Comparison, Completion, Image, Message, Prompt, Text
 
@@ -70,6 +72,16 @@ def test_a_program_brings_prompts_and_takes_answers(served):
             client.add([Prompt("mine", (Message("user", (Text("Else?"),)),))])
     with StudioClient(url, "hk_t_wrong") as stranger, pytest.raises(StudioError, match="401"):
         list(stranger.answers())
+
+
+def test_a_new_project_is_told_of(served):
+    studio, url, token = served
+    told = []
+    studio.listeners.append(lambda event, data: told.append((event, data)))
+    with StudioClient(url, token) as client:
+        slug = client.make_project({"title": "Told of", "forms": ["comparison"]}, {"comparison": 3})
+    assert [event for event, _ in told] == ["project.created"]
+    assert json.loads(json.dumps(told[0][1])) == {"slug": slug, "title": "Told of", "forms": ["comparison"], "items": 3}
 
 
 def test_a_program_has_first_asked_what_its_reward_model_is_unsure_of(served):
@@ -171,6 +183,35 @@ def test_a_webhook_is_signed_and_tried_again_until_it_is_heard(served, monkeypat
     assert json.loads(body)["data"]["key"] == item["key"]
 
 
+def test_a_delivery_that_breaks_is_counted_and_ends_no_other(served, monkeypatch):
+    studio, url, token = served
+    monkeypatch.setattr(webhooks, "WAITS", (0.05,) * 7)
+    Listener.seen, Listener.refusals = [], 0
+    listener = HTTPServer(("127.0.0.1", 0), Listener)
+    threading.Thread(target=listener.serve_forever, daemon=True).start()
+    known = {"events": ["answer.created"], "active": True, "created_at": datetime.now(UTC)}
+    with studio.store.engine.execution_options(writes=True).begin() as connection:
+        for secret in ("whsec_x", "whsec_AAAA"):
+            address = f"http://127.0.0.1:{listener.server_port}/"
+            connection.execute(insert(webhooks.webhooks), {"url": address, "secret": secret, **known})
+    with StudioClient(url, token) as client:
+        client._send("POST", "/api/v1/webhooks", json={"url": f"{address}made", "events": ["answer.created"]})
+        studio.tell("answer.created", {"key": "mine"})
+        until = time.monotonic() + 20
+        while time.monotonic() < until:
+            told = client._send("GET", "/api/v1/webhooks").json()["webhooks"]
+            if sum(one["delivered"] + one["given_up"] for one in told) == 3:
+                break
+            time.sleep(0.05)
+    listener.shutdown()
+    assert [(one["delivered"], one["given_up"]) for one in told] == [(0, 1), (1, 0), (1, 0)]
+
+
+def test_an_address_that_no_request_can_have_is_unreachable():
+    with pytest.raises(Unreachable, match="InvalidURL"):
+        post(f"http://127.0.0.1/{'x' * 70_000}", b"", {}, True)
+
+
 @pytest.mark.parametrize(
     "url",
     [
@@ -203,6 +244,10 @@ def test_a_webhook_is_signed_and_tried_again_until_it_is_heard(served, monkeypat
         "http://100.64.0.1/",
         "http://192.0.0.8/",
         "http://255.255.255.255/",
+        "http://93.184.216.34/\u0001x",
+        "http://93.184.216.34/\nx",
+        "http://93.184.216.34/\u200bx",
+        "http://b\u00fccher.example/",
     ],
 )
 def test_addresses_of_this_machine_and_of_its_network_are_not_reached(url):

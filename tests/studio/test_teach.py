@@ -17,6 +17,7 @@ from tiny_run import tiny_recipe
 from harken.feedback.desk.ordering import Order, places
 from harken.feedback.store import FeedbackStore
 from harken.pipeline.recipe import resolved
+from harken.studio import teaching as teaching_module
 from harken.studio.board import Board, View
 from harken.studio.teaching import Job, TeachError, Teaching
 
@@ -208,3 +209,41 @@ def test_another_process_of_the_same_id_is_not_the_run(people, tmp_path):
     teaching._keep("x", Job("quick", "begin", child.pid, born))
     assert teaching.going() is None
     assert teaching.progress("x")["state"] == "failed"
+
+
+def test_the_end_of_a_run_is_told_once_also_after_the_studio_was_started_again(people, tmp_path, monkeypatch):
+    monkeypatch.setattr(teaching_module, "EVERY", 0.02)
+    told: list[tuple[str, dict]] = []
+    people.studio.listeners.append(lambda event, data: told.append((event, data)))
+    folder = tmp_path / "studio"
+    (folder / "teach").mkdir(exist_ok=True)
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as child:
+        born = psutil.Process(child.pid).create_time()
+        before = Teaching(folder, tmp_path)
+        before._keep("long-ago", Job("quick", "begin", 1, 0.0))
+        before._keep("mine", Job("quick", "train", child.pid, born, stopped=True, told=False))
+        with people.client("olga", "owner"):
+            time.sleep(0.3)
+            assert told == []
+            child.communicate(b"\n")
+            end = time.monotonic() + 10
+            while not told and time.monotonic() < end:
+                time.sleep(0.02)
+            time.sleep(0.2)
+    assert told == [("run.ended", {"name": "mine", "doing": "train", "state": "stopped"})]
+    again: list[dict] = []
+    Teaching(folder, tmp_path, again.append).tell_ended()
+    assert again == []
+
+
+def test_a_run_that_ended_is_told_of_before_it_goes_on(tmp_path, monkeypatch):
+    told: list[dict] = []
+    teaching = Teaching(tmp_path / "studio", tmp_path, told.append)
+    monkeypatch.setattr(teaching, "_command", lambda *_: [sys.executable, "-c", ""])
+    for _ in range(2):
+        teaching._start("mine", Job("quick", "begin"))
+        teaching._children["mine"].wait()
+    assert told == [{"name": "mine", "doing": "begin", "state": "failed"}]
+    teaching.tell_ended()
+    teaching.tell_ended()
+    assert len(told) == 2

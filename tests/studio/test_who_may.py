@@ -11,6 +11,7 @@ from harken.studio.accounts import SCOPES
 from harken.studio.app import make_app
 from harken.studio.config import StudioConfig
 from harken.studio.state import open_studio
+from harken.studio.taking import UPLOADS
 from harken.studio.throttle import Throttle
 
 OPEN = {("post", "/api/v1/session")}
@@ -254,6 +255,34 @@ def test_passwords_open_and_too_many_tries_are_slowed(people):
     assert (told.status_code, int(told.headers["retry-after"]) > 0) == (429, True)
 
 
+@pytest.mark.parametrize("scopes", [["answer"], []], ids=["narrow", "whole"])
+def test_a_token_sets_no_password(people, scopes):
+    accounts = people.studio.accounts
+    olga = accounts.add("olga", "owner")
+    bearer = {"authorization": f"Bearer {accounts.issue(olga, 'token', 'program', scopes)}"}
+    told = people.stranger().patch("/api/v1/me", json={"password": "taken over by it"}, headers=bearer)
+    assert (told.status_code, "enter with a browser" in told.json()["error"]) == (403, True)
+    assert accounts.check_password("olga", "taken over by it") is None
+
+
+def test_a_new_password_wants_the_one_before_and_ends_the_other_sessions(people):
+    ann, accounts = people.client("ann"), people.studio.accounts
+    user = accounts.named("ann")
+    other, token = accounts.issue(user, "session", "another browser"), accounts.issue(user, "token", "program")
+    assert ann.patch("/api/v1/me", json={"password": "correct horse battery"}).status_code == 200
+    assert ann.get("/api/v1/me").json()["name"] == "ann"
+    assert (accounts.visitor(other), accounts.visitor(token).user.name) == (None, "ann")
+    for wrong in ({}, {"current_password": "wrong"}):
+        told = ann.patch("/api/v1/me", json={"password": "another horse battery", **wrong})
+        assert (told.status_code, "current_password" in told.json()["error"]) == (403, True)
+    assert accounts.check_password("ann", "correct horse battery") is not None
+    given = {"password": "another horse battery", "current_password": "correct horse battery"}
+    assert ann.patch("/api/v1/me", json=given).status_code == 200
+    assert accounts.check_password("ann", "another horse battery") is not None
+    tries = [ann.patch("/api/v1/me", json={**given, "current_password": "wrong"}).status_code for _ in range(12)]
+    assert tries[-1] == 429
+
+
 def test_a_throttle_gives_back_with_time():
     now = [0.0]
     throttle = Throttle(2, 10.0, lambda: now[0])
@@ -285,8 +314,33 @@ def test_every_response_tells_the_browser_to_be_careful(people):
     assert not re.search(r"\son\w+=|style=", html)
 
 
+@pytest.mark.parametrize(
+    ("path", "body", "words"),
+    [
+        ("chat/turns", {"max_tokens": 9999}, "max_tokens is at most 4096"),
+        ("chat/turns", {"temperature": "warm"}, "temperature is a number"),
+        ("chat/turns", {"key": "k"}, "key has at least 8 letters"),
+        ("chat/turns", {"parts": []}, "parts has at least 1 entries"),
+        ("chat/turns", {"parts": [{"type": "film"}]}, "parts.0 is of a kind that is not known here"),
+        ("chat/turns", {"parts": [{}]}, "parts.0 says of which kind it is as 'type'"),
+        ("chat/turns", {"more": 1}, "more is not known here"),
+        ("chat/turns", [], "the body is an object"),
+        ("media?kind=film", {}, "query.kind is one of 'image' or 'audio'"),
+    ],
+)
+def test_a_field_that_is_wrong_is_named_in_plain_words(people, path, body, words):
+    whole = {"key": "long-enough", "asked": [{"endpoint": 0, "model": "m"}], "parts": [{"type": "text", "text": "?"}]}
+    given = {**whole, **body} if isinstance(body, dict) else body
+    told = people.client("ann").post(f"/api/v1/{path}", json=given)
+    assert (told.status_code, words in told.json()["error"]) == (422, True), told.json()
+    assert "nput should" not in told.json()["error"]
+
+
 def test_too_much_is_refused_before_it_is_read(people):
     ann = people.client("ann")
+    over = {"content-length": str(UPLOADS.image_bytes + 1)}
+    told = ann.post("/api/v1/media?kind=image", content=b"x", headers=over)
+    assert (told.status_code, told.json()["error"]) == (413, "the body has more than 32 MiB")
     assert ann.post("/api/v1/answers", content=b"x" * (2 << 20)).status_code == 413
     told = ann.post("/api/v1/answers", content=(b"x" * 65536 for _ in range(40)))
     assert told.status_code == 413

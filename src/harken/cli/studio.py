@@ -38,6 +38,8 @@ ENDPOINTS = typer.Option(
     show_default=False,
 )
 ROLE = typer.Option("annotator", "--role", help="annotator, reviewer or owner.")
+AT_START = "printed at start"
+"""What the invitation is called that a start prints; each start ends those of earlier ones."""
 NEW_ROLE = typer.Argument(..., help="annotator, reviewer or owner.")
 
 
@@ -105,7 +107,8 @@ def _greet(opened: Studio) -> None:
     # Behind a proxy the port is the proxy's; else browsers need it.
     host = config.names[0] if config.names else config.host
     name = host if config.secure and config.names else f"{host}:{config.port}"
-    invite = accounts.issue(owner, "invite", "printed at start")
+    accounts.end_invites(owner, AT_START)
+    invite = accounts.issue(owner, "invite", AT_START)
     console.print(f"harken studio is at {scheme}://{name}", soft_wrap=True, markup=False)
     console.print(f"enter once as {owner.name}: {scheme}://{name}/enter#{invite}", soft_wrap=True, markup=False)
     if config.host not in LOOPBACK and not config.secure:
@@ -144,6 +147,8 @@ def _link(accounts: Accounts, made: User) -> str:
 def add(name: str, role: Role = ROLE, folder: Path = FOLDER, database: str = DATABASE) -> None:
     """A new user and their invitation."""
     with _accounts(folder, database, begin=True) as accounts:
+        if accounts.was_removed(name):
+            _print(f"{name} was here before and is back: what they said is theirs")
         _invite(accounts, accounts.add(name, role))
 
 

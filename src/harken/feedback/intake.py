@@ -81,6 +81,28 @@ class Intake:
         self._held[answer.key] = answer
         return answer
 
+    def take_all(self, given: Sequence[Answer]) -> list[Answer]:
+        """Take some answers, or none of them.
+
+        Returns:
+            for each the answer that the store then holds under its key.
+
+        Raises:
+            ValueError: as `FeedbackStore.add`; then nothing of them is kept.
+        """
+        kept: tuple[dict[str, Any], ...] = (self._held, self._replaced, self._kinds, self._completions)
+        sizes, rows = [len(one) for one in kept], [len(one) for one in self._new]
+        try:
+            return [self.take(answer) for answer in given]
+        except ValueError:
+            # Taking only adds, so what came last is what came of these.
+            for one, size in zip(kept, sizes, strict=True):
+                while len(one) > size:
+                    one.popitem()
+            for table, size in zip(self._new, rows, strict=True):
+                del table[size:]
+            raise
+
     def write(self) -> None:
         """Add what was taken."""
         for table, rows in zip((annotators, completions, answers), self._new, strict=True):

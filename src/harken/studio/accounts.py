@@ -84,7 +84,7 @@ class Accounts:
         return bytes.fromhex(found)
 
     def add(self, name: str, role: Role, password: str | None = None) -> User:
-        """A new user.
+        """A new user, or one who was removed and is back, with what they said.
 
         Raises:
             StoreError: if the name is taken or none, the role is none, or the password is too short.
@@ -93,18 +93,25 @@ class Accounts:
         if role not in get_args(Role):
             raise StoreError(f"there is no role {role!r}; there are {', '.join(get_args(Role))}")
         row: dict[str, Any] = {
-            "name": name,
             "role": role,
             "password": None if password is None else hash_password(password),
-            "settings": {},
             "active": True,
-            "created_at": datetime.now(UTC),
         }
         with self._writer.begin() as connection:
-            if connection.scalar(select(users.c.id).where(users.c.name == name)) is not None:
+            before = connection.execute(select(users).where(users.c.name == name)).one_or_none()
+            if before is not None and before.active:
                 raise StoreError(f"there is a user {name!r} already; choose another name")
-            connection.execute(insert(users), row)
+            if before is not None:
+                connection.execute(update(users).where(users.c.id == before.id).values(**row))
+            else:
+                new = {"name": name, "settings": {}, "created_at": datetime.now(UTC)}
+                connection.execute(insert(users), {**row, **new})
         return self.named(name)
+
+    def was_removed(self, name: str) -> bool:
+        """Whether somebody of this name had an account; adding them again brings them back."""
+        with self._engine.connect() as connection:
+            return connection.scalar(select(users.c.active).where(users.c.name == name)) is False
 
     def named(self, name: str) -> User:
         """A user by name.
@@ -124,9 +131,21 @@ class Accounts:
             return [_user(r) for r in connection.execute(select(users).where(users.c.active).order_by(users.c.name))]
 
     def change(
-        self, name: str, role: Role | None = None, password: str | None = None, settings: dict[str, Any] | None = None
+        self,
+        name: str,
+        role: Role | None = None,
+        password: str | None = None,
+        settings: dict[str, Any] | None = None,
+        here: str = "",
     ) -> User:
-        """Another role, password or settings.
+        """Another role, password or settings. A new password ends the user's sessions.
+
+        Args:
+            name: whose.
+            role: another one.
+            password: another one.
+            settings: other ones.
+            here: the digest of the session that stays.
 
         Raises:
             StoreError: if there is no such user, or the last owner would be gone.
@@ -146,6 +165,9 @@ class Accounts:
         if values:
             with self._writer.begin() as connection:
                 connection.execute(update(users).where(users.c.id == user.id).values(**values))
+                if password is not None:
+                    mine = (passes.c.user == user.id) & (passes.c.kind == "session")
+                    connection.execute(delete(passes).where(mine, passes.c.digest != here))
         self._seen.clear()
         return self.named(name)
 
@@ -166,6 +188,11 @@ class Accounts:
         owners = [user.name for user in self.all() if user.role == "owner"]
         if owners == [name]:
             raise StoreError(f"{name!r} is the only owner; make another user an owner first")
+
+    def has_password(self, user: User) -> bool:
+        """Whether somebody can enter by a password."""
+        with self._engine.connect() as connection:
+            return connection.scalar(select(users.c.password).where(users.c.id == user.id)) is not None
 
     def check_password(self, name: str, password: str) -> User | None:
         """The user whose name and password these are."""
@@ -206,6 +233,12 @@ class Accounts:
         with self._writer.begin() as connection:
             connection.execute(insert(passes), row)
         return shown
+
+    def end_invites(self, user: User, label: str) -> None:
+        """End a user's unused invitations that are called so."""
+        mine = (passes.c.user == user.id) & (passes.c.kind == "invite") & (passes.c.label == label)
+        with self._writer.begin() as connection:
+            connection.execute(delete(passes).where(mine))
 
     def redeem(self, invite: str) -> User | None:
         """Whose invitation this is; it is then used up."""

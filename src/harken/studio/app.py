@@ -1,7 +1,9 @@
 """The application: routes, what guards them, and errors as words."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 
 from anyio import CapacityLimiter
 from fastapi import FastAPI, Request
@@ -67,7 +69,9 @@ def make_app(studio: Studio) -> FastAPI:
         told = Webhooks(studio.store.engine, studio.writer, studio.config.private)
         app.state.webhooks = told
         studio.listeners.append(told.tell)
+        watching = asyncio.create_task(app.state.teaching.watch())
         yield
+        watching.cancel()
         told.close()
         studio.close()
 
@@ -87,7 +91,7 @@ def make_app(studio: Studio) -> FastAPI:
     app.state.chat_throttle = Throttle(TURNS, TURN_EVERY)
     app.state.under_way = set()
     app.state.endpoints = Endpoints(studio.config.endpoints)
-    app.state.teaching = Teaching(studio.config.folder, studio.config.runs)
+    app.state.teaching = Teaching(studio.config.folder, studio.config.runs, partial(studio.tell, "run.ended"))
     for router in ROUTERS:
         app.include_router(router, responses=RESPONSES)
     for router in PAGES:

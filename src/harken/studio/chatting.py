@@ -21,8 +21,8 @@ from harken.types import Answer, Choice, Comparison, Completion, Feedback, Image
 
 THUMBS = "thumbs"
 """The criterion of thumbs: ratings with two levels, 1 down and 2 up."""
-LONGEST = 64
-"""Turns of a conversation."""
+LONGEST = 32
+"""Turns of a conversation: each is what somebody said, and an answer to it."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ def conversation(studio: Studio, name: str, after: str | None, parts: Sequence[P
         return said
     before = answer_of(studio, name, after)
     so_far = studio.prompt(before.prompt_id).messages
-    if len(so_far) >= LONGEST:
+    if sum(message.role == "user" for message in so_far) >= LONGEST:
         raise ValueError(f"a conversation has at most {LONGEST} turns; begin another")
     return (*so_far, Message("assistant", (Text(before.text),)), *said)
 
@@ -121,16 +121,14 @@ def write_exchanges(connection: Connection, requests: Sequence[Exchange]) -> lis
     return out
 
 
-def choice_answer(
-    studio: Studio, name: str, sides: tuple[str, str], choice: Choice, seconds: float | None, amends: int
-) -> Answer:
+def choice_answer(studio: Studio, name: str, sides: tuple[str, str], choice: Choice, seconds: float | None) -> Answer:
     """Which of two answers is better, as an answer of the store.
 
     Raises:
         ValueError: if they were not given to this visitor, or it makes no sense.
     """
     said = Comparison(answer_of(studio, name, sides[0]).prompt_id, *sides, choice)
-    return _answer(studio, name, said, f"{said.prompt_id}:choice", seconds, amends)
+    return _answer(studio, name, said, f"{said.prompt_id}:choice", seconds)
 
 
 def thumb_answer(studio: Studio, name: str, given: str, up: bool, seconds: float | None, amends: int) -> Answer:
@@ -143,7 +141,7 @@ def thumb_answer(studio: Studio, name: str, given: str, up: bool, seconds: float
     return _answer(studio, name, said, f"{given}:thumb", seconds, amends)
 
 
-def _answer(studio: Studio, name: str, said: Feedback, key: str, seconds: float | None, amends: int) -> Answer:
+def _answer(studio: Studio, name: str, said: Feedback, key: str, seconds: float | None, amends: int = 0) -> Answer:
     names = (said.a, said.b) if isinstance(said, Comparison) else (said.completion,) if isinstance(said, Rating) else ()
     check(said, {one: answer_of(studio, name, one) for one in names})
     versions = [key, *(f"{key}~{n}" for n in range(1, amends + 1))]
@@ -158,7 +156,7 @@ def write_answers(connection: Connection, requests: Sequence[Answer]) -> list[An
     for answer in requests:
         try:
             refuse_unkeepable(answer)
-            out.append(intake.take(answer))
+            out += intake.take_all([answer])
         except ValueError as refused:
             out.append(refused)
     intake.write()

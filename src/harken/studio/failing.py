@@ -15,13 +15,12 @@ from starlette.exceptions import HTTPException
 from harken.data.media.limits import MediaError
 from harken.feedback.desk.owning import DeskLostError
 from harken.studio.guard import HEADERS
+from harken.studio.mistakes import in_words
 
 LOG = logging.getLogger("harken.studio")
 FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 PG_FULL = "53100"
 AGAIN = {"Retry-After": "5"}
-MOST = 5
-"""Mistakes of one request that are named."""
 
 
 class Problem(BaseModel):
@@ -52,10 +51,7 @@ def said(error: HTTPException) -> JSONResponse:
 
 async def _wrong(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)
-    found = error.errors()
-    words = [f"{'.'.join(str(place) for place in one['loc'])[:200]}: {one['msg']}" for one in found[:MOST]]
-    more = [f"and {len(found) - MOST} more"] if len(found) > MOST else []
-    return _problem(422, "; ".join(words + more))
+    return _problem(422, in_words(error.errors()))
 
 
 async def _away(request: Request, error: Exception) -> JSONResponse:

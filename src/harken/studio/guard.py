@@ -8,6 +8,7 @@ from typing import Any
 from starlette.exceptions import HTTPException
 
 from harken.studio.config import StudioConfig
+from harken.studio.taking import UPLOADS
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -40,7 +41,7 @@ HEADERS = [
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 MOST = 1 << 20
 """Bytes of a body; more where media are uploaded."""
-MOST_MEDIA = 64 << 20
+MOST_MEDIA = max(UPLOADS.image_bytes, UPLOADS.audio_bytes)
 SECONDS, SECONDS_MEDIA = 30.0, 300.0
 """In which a body has to be there."""
 MEDIA = "/api/v1/media"
@@ -74,7 +75,7 @@ class Guard:
             return
         most, seconds = (MOST_MEDIA, SECONDS_MEDIA) if scope["path"] == MEDIA else (MOST, SECONDS)
         if int(headers.get(b"content-length") or 0) > most:
-            await _refuse(send, 413, f"the body has more than {most} bytes")
+            await _refuse(send, 413, f"the body has more than {most >> 20} MiB")
             return
         await self._app(scope, _bounded(receive, most, seconds), _dressed(send))
 
@@ -119,7 +120,7 @@ def _bounded(receive: Receive, most: int, seconds: float) -> Receive:
             raise HTTPException(408, f"the body was not there in {seconds:g} seconds", CLOSE) from late
         seen += len(message.get("body", b""))
         if seen > most:
-            raise HTTPException(413, f"the body has more than {most} bytes", CLOSE)
+            raise HTTPException(413, f"the body has more than {most >> 20} MiB", CLOSE)
         whole = not message.get("more_body", False)
         return message
 

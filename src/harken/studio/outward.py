@@ -45,12 +45,16 @@ def check(url: str, private: bool) -> Place:
     Raises:
         Unreachable: if it is no address, cannot be resolved, or must not be reached.
     """
+    if not url.isprintable():
+        raise Unreachable(f"{url[:200]!r} holds a character that cannot be seen; remove it")
     try:
         parts = urlsplit(url)
     except ValueError as error:
         raise Unreachable(f"{url[:200]!r} is no http or https address: {error}") from error
     if parts.scheme not in ("http", "https") or not parts.hostname or parts.username or parts.password:
         raise Unreachable(f"{url[:200]!r} is no http or https address")
+    if not parts.netloc.isascii():
+        raise Unreachable(f"{parts.hostname} has letters that are not ASCII; write it as xn--...")
     try:
         port = parts.port or (443 if parts.scheme == "https" else 80)
         found = socket.getaddrinfo(parts.hostname, port, type=socket.SOCK_STREAM)
@@ -101,5 +105,5 @@ def post(url: str, body: bytes, headers: Mapping[str, str], private: bool) -> in
         ):
             # What it says besides is not read: it could go on for ever.
             return int(response.status_code)
-    except httpx2.HTTPError as error:
+    except (httpx2.HTTPError, httpx2.InvalidURL, ValueError) as error:
         raise Unreachable(f"{url[:200]}: {type(error).__name__}: {error}") from error

@@ -5,13 +5,16 @@ a studio that was started again finds it. The run itself is an ordinary one, bes
 --resume` in a terminal goes on with it too.
 """
 
+import asyncio
 import json
+import logging
 import os
 import re
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -25,6 +28,9 @@ LINE = re.compile(r"(\S+): (running|done|current|(\d+)/(\d+)(?: .*)?)")
 WAITS = "waits for their answers"
 """What a run says that cannot go on before people have answered (`pipeline/ask.py`)."""
 TAIL = 12
+EVERY = 3.0
+"""Seconds after which it is looked again whether a run has ended."""
+LOG = logging.getLogger("harken.studio")
 DEMO = {"whole": ("demo",), "quick": ("demo", "--quick")}
 """The demo's own recipe, whole and at a tenth of the work."""
 
@@ -43,6 +49,7 @@ class Job:
         pid: of the process.
         born: when it was, by the machine's clock: another process of the same id is another one.
         stopped: whether it was asked to stop.
+        told: whether its end was told.
         evaluations: the evaluations whose answers were shown to people, by their hash, in order.
     """
 
@@ -51,6 +58,7 @@ class Job:
     pid: int = 0
     born: float = 0.0
     stopped: bool = False
+    told: bool = True
     evaluations: tuple[str, ...] = ()
 
 
@@ -60,9 +68,11 @@ class Teaching:
     Args:
         folder: of the studio; `recipes/NAME.yaml` in it can be begun besides the demo's own.
         runs: where the runs lie.
+        tell: told of each run that has ended.
     """
 
-    def __init__(self, folder: Path, runs: Path):
+    def __init__(self, folder: Path, runs: Path, tell: Callable[[dict[str, Any]], None] = lambda told: None):
+        self._tell = tell
         self._kept, self._runs, self._recipes = folder / "teach", runs, folder / "recipes"
         self._children: dict[str, subprocess.Popen[bytes]] = {}
         self.counted: dict[Path, tuple[object, int]] = {}
@@ -137,6 +147,7 @@ class Teaching:
             raise TeachError(
                 f"the run {other!r} is under way, and this machine teaches one at a time; wait, or stop it"
             )
+        self.tell_ended()
         self._kept.mkdir(parents=True, exist_ok=True)
         environment = {**os.environ, "COLUMNS": "250", "PYTHONUNBUFFERED": "1"}
         with self.log(name).open("wb") as log:
@@ -152,7 +163,7 @@ class Teaching:
         born = time.time()
         with suppress(psutil.Error):
             born = psutil.Process(child.pid).create_time()
-        self._keep(name, replace(job, pid=child.pid, born=born))
+        self._keep(name, replace(job, pid=child.pid, born=born, told=False))
 
     def _command(self, name: str, size: str) -> list[str]:
         what = DEMO.get(size, ("run", str(self._recipes / f"{size}.yaml")))
@@ -178,6 +189,24 @@ class Teaching:
         with suppress(ProcessLookupError):
             os.kill(self.job(name).pid, signal.SIGINT)
         self._keep(name, replace(self.job(name), stopped=True))
+
+    def tell_ended(self) -> None:
+        """Tell of runs that ended since, each once, also of those that ended while no studio was at work."""
+        for name in self.names():
+            job = self.job(name)
+            if not (job.told or self.alive(name)):
+                # First on the disk: a studio that dies here is silent about a run, and never tells twice.
+                self._keep(name, replace(job, told=True))
+                self._tell({"name": name, "doing": job.doing, "state": self.progress(name)["state"]})
+
+    async def watch(self) -> None:
+        """Tell of runs as they end, until cancelled."""
+        while True:
+            try:
+                self.tell_ended()
+            except (OSError, ValueError, TypeError, KeyError) as broken:
+                LOG.warning("whether a run has ended cannot be told: %s: %s", type(broken).__name__, broken)
+            await asyncio.sleep(EVERY)
 
     def shown(self, name: str, digest: str) -> int:
         """The number of an evaluation, from 1; a new one is kept."""

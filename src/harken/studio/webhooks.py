@@ -146,7 +146,11 @@ class Webhooks:
         for row in rows:
             if row.due > time.time() or self._ended:
                 return max(0.05, row.due - time.time())
-            ended, note = self._deliver(row)
+            try:
+                ended, note = self._deliver(row)
+            except Exception as broken:
+                LOG.exception("webhook %d: the delivery %s failed", row.webhook, row.id)
+                ended, note = None, f"{type(broken).__name__}: {broken}"[:500]
             attempts = row.attempts + 1
             again = time.time() + WAITS[min(attempts, len(WAITS)) - 1]
             if ended is None and attempts > len(WAITS):

@@ -8,7 +8,7 @@ import numpy as np
 import soundfile
 from jaxtyping import Float32, Shaped
 
-from harken.data.media.limits import MediaError
+from harken.data.media.limits import MediaError, UnknownFormatError
 
 SUFFIXES = {"WAV": "wav", "FLAC": "flac", "OGG": "ogg", "MP3": "mp3"}
 KNOWN = "WAV, FLAC, OGG or MP3"
@@ -136,7 +136,7 @@ def _container(data: bytes) -> str:
         return "OGG"
     if data[:3] == b"ID3" or (len(data) > 1 and data[0] == 0xFF and data[1] & 0xE0 == 0xE0):
         return "MP3"
-    raise MediaError(f"not a sound that harken reads: its first bytes are {data[:8]!r}; save it as {KNOWN}")
+    raise UnknownFormatError("sound", data, KNOWN)
 
 
 def _refuse_cut_wav(data: bytes) -> None:

@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import UInt8
 from PIL import Image as Pillow
 
-from harken.data.media.limits import MediaError
+from harken.data.media.limits import MediaError, UnknownFormatError
 
 SUFFIXES = {"PNG": "png", "JPEG": "jpg", "WEBP": "webp", "GIF": "gif", "BMP": "bmp"}
 KNOWN = "PNG, JPEG, WebP, GIF or BMP"
@@ -90,9 +90,9 @@ def _open(data: bytes) -> Pillow.Image:
     try:
         return Pillow.open(io.BytesIO(data), formats=tuple(SUFFIXES))
     except Pillow.UnidentifiedImageError as error:
-        drawing = b"<svg" in data[:4096].lower()
-        seen = "it is an SVG drawing" if drawing else f"its first bytes are {data[:8]!r}"
-        raise MediaError(f"not a picture that harken reads: {seen}; save it as {KNOWN}") from error
+        if b"<svg" in data[:4096].lower():
+            raise MediaError(f"not a picture that harken reads: it is an SVG drawing; save it as {KNOWN}") from error
+        raise UnknownFormatError("picture", data, KNOWN) from error
     except Pillow.DecompressionBombError as error:
         raise MediaError(f"the picture claims far too many pixels ({error}); save it smaller") from error
     except Exception as error:

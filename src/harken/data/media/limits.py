@@ -7,6 +7,18 @@ class MediaError(ValueError):
     """A medium that harken does not take: it says what is wrong and how to mend it."""
 
 
+class UnknownFormatError(MediaError):
+    """Bytes of no format that harken reads.
+
+    Attributes:
+        plain: the same in words for whoever chose the file, without its bytes.
+    """
+
+    def __init__(self, what: str, data: bytes, known: str):
+        self.plain = f"not a {what} that harken reads; save it as {known}"
+        super().__init__(f"not a {what} that harken reads: its first bytes are {data[:8]!r}; save it as {known}")
+
+
 @dataclass(frozen=True)
 class Limits:
     """How big and how small media may be.

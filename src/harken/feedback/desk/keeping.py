@@ -215,7 +215,7 @@ def write_said(connection: Connection, requests: Sequence[Said], known: Known | 
     kept: list[Said] = []
     for one in requests:
         try:
-            results.append([intake.take(answer) for answer in one.answers])
+            results.append(intake.take_all(one.answers))
             kept.append(one)
         except ValueError as refused:
             results.append(refused)

@@ -21,7 +21,8 @@ from harken.types import Comparison, Edit, Feedback, Ranking, Rating
 router = APIRouter(prefix="/api/v1", tags=["answering"], route_class=StrictRoute)
 REOPENED = 10
 Name = Annotated[str, Field(max_length=128)]
-Words = Annotated[str, Field(max_length=10_000)]
+LONGEST_REMARK, LONGEST_EDIT = 10_000, 100_000
+"""Letters of a comment, and of a revised text."""
 
 
 class Body(BaseModel):
@@ -45,7 +46,7 @@ class Given(Body):
     said: dict[str, Any] = Field(default_factory=dict)
     seconds: float | None = Field(None, ge=0, le=1e6, allow_inf_nan=False)
     amends: int = Field(0, ge=0, le=1000)
-    remarks: dict[Name, Words] = Field(default_factory=dict)
+    remarks: dict[Name, str] = Field(default_factory=dict)
 
 
 class GivenList(Body):
@@ -94,6 +95,8 @@ async def _keep(studio: Studio, name: str, given: Given) -> dict[str, Any]:
     turn = studio.desk.turns.get(given.key)
     if turn is None or turn.annotator != name:
         return {"key": given.key, "status": "refused", "why": "this item was not given to you"}
+    if (why := _too_long(given)) is not None:
+        return {"key": given.key, "status": "refused", "why": why}
     reply = Reply(given.key, given.said, given.seconds, given.amends, given.remarks)
     try:
         said = said_of(studio, turn, reply)
@@ -113,6 +116,16 @@ async def _keep(studio: Studio, name: str, given: Given) -> dict[str, Any]:
         _tell(studio, said)
     status = "other" if other else "there" if there else "kept"
     return {"key": given.key, "status": status}
+
+
+def _too_long(given: Given) -> str | None:
+    for words in given.remarks.values():
+        if len(words) > LONGEST_REMARK:
+            return f"a comment has at most {LONGEST_REMARK:,} letters, and this one has {len(words):,}; shorten it"
+    revision = given.said.get("revision")
+    if isinstance(revision, str) and len(revision) > LONGEST_EDIT:
+        return f"an edit has at most {LONGEST_EDIT:,} letters, and this one has {len(revision):,}; shorten it"
+    return None
 
 
 def _tell(studio: Studio, said: Said) -> None:

@@ -3,13 +3,15 @@
 import asyncio
 import json
 import secrets
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from functools import partial
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, HTTPException, Request
 from fastapi.responses import StreamingResponse
 from pydantic import Field
 from starlette.concurrency import run_in_threadpool
+from starlette.types import Receive, Scope, Send
 
 from harken.data.media.limits import MediaError
 from harken.data.openai import ServerError, part_of_message
@@ -129,15 +131,23 @@ async def say(given: Turn, request: Request, studio: TheStudio, visitor: Answere
     # Which of two models is shown first is a seed's, and no model's.
     asked = sorted(given.asked, key=lambda one: studio.hidden(turn, f"{one.endpoint}/{one.model}"))
     talk = _Talk(studio, _endpoints(request), Prompt(turn, messages), told, given, asked, name)
-    return StreamingResponse(_closing(talk.lines(), under_way, turn), media_type=LINES)
+    return _Stream(talk.lines(), partial(under_way.discard, turn))
 
 
-async def _closing(lines: AsyncIterator[str], under_way: set[str], turn: str) -> AsyncIterator[str]:
-    try:
-        async for line in lines:
-            yield line
-    finally:
-        under_way.discard(turn)
+class _Stream(StreamingResponse):
+    """Lines that come, and what is to be done when they end, also where nobody is there to hear the first."""
+
+    def __init__(self, lines: AsyncGenerator[str], ended: Callable[[], None]):
+        super().__init__(lines, media_type=LINES)
+        self._lines, self._ended = lines, ended
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send them."""
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            self._ended()
+            await self._lines.aclose()
 
 
 def _refuse(given: Turn, request: Request, visitor: Visitor) -> None:
@@ -197,7 +207,7 @@ class _Talk:
         self._names = [new_id(studio, name) for _ in asked]
         self._queue: asyncio.Queue[dict[str, Any] | None] = asyncio.Queue()
 
-    async def lines(self) -> AsyncIterator[str]:
+    async def lines(self) -> AsyncGenerator[str]:
         """As they come; nothing is kept unless all are whole."""
         yield _line(await run_in_threadpool(_begun, self._studio, self._prompt, self._names))
         asking = asyncio.create_task(self._all())
@@ -246,10 +256,12 @@ class _Talk:
 
 @router.post("/choices")
 async def choose(given: Chosen, studio: TheStudio, visitor: Answerer) -> dict[str, Any]:
-    """Which of two answers is better, and whose they were. When this returns it is on the disk."""
+    """Which of two answers is better, and whose they were. When this returns it is on the disk, and stays."""
+    if given.amends:
+        raise HTTPException(409, "the models were named when you chose, and a choice after that would not be blind")
     name = visitor.user.name
     try:
-        answer = choice_answer(studio, name, (given.a, given.b), given.choice, given.seconds, given.amends)
+        answer = choice_answer(studio, name, (given.a, given.b), given.choice, given.seconds)
         models = [answer_of(studio, name, one).policy.removeprefix("chat/") for one in (given.a, given.b)]
     except ValueError as refused:
         raise HTTPException(422, str(refused)) from refused

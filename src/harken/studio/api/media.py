@@ -8,7 +8,7 @@ from fastapi import APIRouter, HTTPException, Request, Response
 from fastapi.responses import StreamingResponse
 from starlette.concurrency import run_in_threadpool
 
-from harken.data.media.limits import MediaError
+from harken.data.media.limits import MediaError, UnknownFormatError
 from harken.studio.api.bodies import StrictRoute
 from harken.studio.api.deps import Answerer, TheStudio
 from harken.studio.media import MOST_PART, part
@@ -84,6 +84,8 @@ async def upload(
         data = await request.body()
         try:
             sha256 = await studio.taking.take(data, kind)
+        except UnknownFormatError as unknown:
+            raise HTTPException(422, unknown.plain) from unknown
         except MediaError as refused:
             raise HTTPException(422, str(refused)) from refused
     return {"sha256": sha256, **part_of(studio, Image(sha256) if kind == "image" else Audio(sha256))}

@@ -45,13 +45,15 @@ async def listed(studio: TheStudio, visitor: Admin) -> dict[str, Any]:
 
 @router.post("/users", status_code=201)
 async def make(given: NewUser, request: Request, studio: TheStudio, visitor: Admin) -> dict[str, Any]:
-    """A new user, with an invitation that works once."""
+    """A new user, or one who was removed and is back, with an invitation that works once."""
+    back = studio.accounts.was_removed(given.name)
     try:
         adding = partial(studio.accounts.add, given.name, given.role, given.password)
         user = await run_sync(adding, limiter=request.app.state.passwords)
     except StoreError as refused:
         raise HTTPException(422, str(refused)) from refused
-    return {"name": user.name, "role": user.role, "invite": studio.accounts.issue(user, "invite", "invitation")}
+    shown = studio.accounts.issue(user, "invite", "invitation")
+    return {"name": user.name, "role": user.role, "back": back, "invite": shown}
 
 
 @router.post("/users/{name}/invite", status_code=201)

@@ -79,6 +79,7 @@ async def add(studio: Studio, visitor: Visitor, settings: ProjectSettings, slug:
     except StoreError as taken:
         raise HTTPException(422, str(taken)) from taken
     studio.refresh(project)
+    studio.tell("project.created", {"slug": slug, "title": settings.title, "forms": settings.forms, "items": added})
     return {**about(studio, project, visitor.user.name), "added": added}
 
 

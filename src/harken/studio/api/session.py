@@ -8,7 +8,7 @@ from fastapi import APIRouter, HTTPException, Request, Response
 from pydantic import Field
 
 from harken.feedback.database import StoreError
-from harken.studio.accounts import LASTS, User
+from harken.studio.accounts import LASTS, User, Visitor
 from harken.studio.api.answering import Body, Name
 from harken.studio.api.bodies import StrictRoute
 from harken.studio.api.deps import Answerer, TheStudio, cookie_of
@@ -31,12 +31,17 @@ class Wishes(Body):
     language: str | None = Field(None, pattern="^(en|zh)$")
     shortcuts: dict[Name, Name] | None = Field(None, max_length=100)
     password: str | None = Field(None, max_length=1000)
+    current_password: str = Field("", max_length=1000)
 
 
 @router.post("/session")
 async def enter(given: Enter, request: Request, response: Response, studio: TheStudio) -> dict[str, Any]:
     """Enter; the browser gets a cookie that no script can read."""
-    user = studio.accounts.redeem(given.invite) if given.invite else await _by_password(given, request, studio)
+    user = (
+        studio.accounts.redeem(given.invite)
+        if given.invite
+        else await _by_password(given.name, given.password, request, studio)
+    )
     if user is None:
         raise HTTPException(401, "this invitation was used or is over, or the name and password do not belong together")
     shown = studio.accounts.issue(user, "session", "browser")
@@ -53,22 +58,22 @@ async def enter(given: Enter, request: Request, response: Response, studio: TheS
     return _about(user)
 
 
-async def _by_password(given: Enter, request: Request, studio: Studio) -> User | None:
+async def _by_password(name: str, password: str, request: Request, studio: Studio) -> User | None:
     """Tries are counted by address and by name; an invitation is nothing that anybody could try out."""
-    if not given.name or not given.password:
+    if not name or not password:
         return None
     throttle = request.app.state.throttle
-    names = (f"from {request.client.host if request.client else ''}", f"as {given.name}")
+    names = (f"from {request.client.host if request.client else ''}", f"as {name}")
     # Who is slowed down already cannot also use up another's tries.
     wait = throttle.wait(names[0]) or throttle.wait(names[1])
     if wait:
         raise HTTPException(429, "too many tries; wait a little", {"Retry-After": str(int(wait) + 1)})
-    check = partial(studio.accounts.check_password, given.name, given.password)
+    check = partial(studio.accounts.check_password, name, password)
     user: User | None = await run_sync(check, limiter=request.app.state.passwords)
     if user is not None:
         # Many may enter from one address.
-        for name in names:
-            throttle.give_back(name)
+        for counted in names:
+            throttle.give_back(counted)
     return user
 
 
@@ -90,17 +95,31 @@ async def me(visitor: Answerer) -> dict[str, Any]:
 
 @router.patch("/me")
 async def wish(given: Wishes, request: Request, studio: TheStudio, visitor: Answerer) -> dict[str, Any]:
-    """Another language, other shortcuts, another password."""
+    """Another language, other shortcuts; another password, which ends all other sessions."""
+    if given.password is not None:
+        await _may_set_password(given.current_password, request, studio, visitor)
     settings = dict(visitor.user.settings)
     if given.language is not None:
         settings["language"] = given.language
     if given.shortcuts is not None:
         settings["shortcuts"] = given.shortcuts
-    change = partial(studio.accounts.change, visitor.user.name, password=given.password, settings=settings)
+    change = partial(
+        studio.accounts.change, visitor.user.name, password=given.password, settings=settings, here=visitor.digest
+    )
     try:
         return _about(await run_sync(change, limiter=request.app.state.passwords))
     except StoreError as refused:
         raise HTTPException(422, str(refused)) from refused
+
+
+async def _may_set_password(current: str, request: Request, studio: Studio, visitor: Visitor) -> None:
+    """A password opens the whole account, so a token, which may be for less, sets none."""
+    if visitor.kind != "session":
+        raise HTTPException(403, "a token sets no password; enter with a browser, and set it there")
+    if not studio.accounts.has_password(visitor.user):
+        return
+    if await _by_password(visitor.user.name, current, request, studio) is None:
+        raise HTTPException(403, "to set another password, give the one that you have as current_password")
 
 
 def _about(user: User) -> dict[str, Any]:
