@@ -128,7 +128,7 @@ def test_a_window_that_was_duplicated_is_another_window(person):
     name = page.evaluate("sessionStorage.harkenWindow")
     shown = person.shown()
     person.page = person.new_page()
-    person.page.goto(f"{person.place.address}/enter")
+    person.page.goto(f"{person.place.address}/nowhere")
     person.page.evaluate("name => (sessionStorage.harkenWindow = name)", name)
     person.open(slug)
     assert person.page.evaluate("sessionStorage.harkenWindow") != name
