@@ -92,6 +92,20 @@ def test_what_was_reopened_can_be_left_as_it_was(person):
     assert len(person.kept(1, amended=True)) == 1
 
 
+def test_a_comment_on_what_was_reopened_and_left_as_it_was_is_sent(person):
+    page = person.open(person.place.project())
+    person.press("1")
+    person.press("u", "Enter", "c")
+    page.keyboard.type("on second thought")
+    person.press("Escape", "s")
+    assert [one.feedback.choice for one in person.kept(2, amended=True)] == ["a", "a"]
+    person.all_sent()
+    with person.place.store.engine.connect() as connection:
+        query = "select kind, text from remarks where annotator = ?"
+        found = [tuple(row) for row in connection.exec_driver_sql(query, (person.name,))]
+    assert found == [("comment", "on second thought")]
+
+
 def test_a_skip_is_undone(person):
     page = person.open(person.place.project())
     first = person.shown()

@@ -2,6 +2,7 @@
 
 import { send } from "/static/api.js";
 import { byId, el, say } from "/static/dom.js";
+import { Draft } from "/static/drafts.js";
 import { comparison } from "/static/forms/comparison.js";
 import { edit } from "/static/forms/edit.js";
 import { ranking } from "/static/forms/ranking.js";
@@ -25,6 +26,7 @@ const keys = new Keys(shortcuts);
 const waiting = [];
 let tab = "";
 let current = null;
+let draft = null;
 let shown = { sounds: [], pictures: [] };
 let left = null;
 let asking = null;
@@ -147,7 +149,8 @@ function nothing(found) {
 function show(item) {
   for (const one of shown.sounds) one.stop();
   current = item;
-  const form = FORMS[item.form](item, { keys, answer, text, before: item.said ?? {} });
+  draft = new Draft(item.key);
+  const form = FORMS[item.form](item, { keys, answer, text, before: item.said ?? {}, draft });
   shown = showPrompt(item.prompt, keys);
   const question = item.question || t(`question.${item.form}`);
   main.replaceChildren(
@@ -169,14 +172,17 @@ function text(candidate) {
 }
 
 function besides(item) {
+  const half = draft;
+  const comment = el("textarea", { id: "comment", rows: "2", maxlength: "10000", on: { input: () => half.keep({ comment: comment.value }), keydown: (event) => event.key === "Escape" && byId("question").focus() } });
+  comment.value = half.said.comment ?? "";
   const button = (action, act, label) => el("button", { type: "button", on: { click: act } }, label, " ", el("kbd", {}, keys.label(action)));
   return el("footer", {},
     el("div", { class: "between quietly" },
       button("skip", skip, t(item.reopened ? "keep_as_is" : "skip")), button("back", () => past.open(), t("back")),
       button("flag", flag, t("flag")), button("help", () => byId("help").showModal(), t("help"))),
-    el("details", { id: "besides" }, el("summary", {}, t("comment"), " ", el("kbd", {}, keys.label("comment"))),
+    el("details", { id: "besides", open: comment.value !== "" }, el("summary", {}, t("comment"), " ", el("kbd", {}, keys.label("comment"))),
       el("label", { for: "comment" }, t("comment.label")),
-      el("textarea", { id: "comment", rows: "2", maxlength: "10000", on: { keydown: (event) => event.key === "Escape" && byId("question").focus() } })));
+      comment));
 }
 
 function mediaActs() {
@@ -206,9 +212,11 @@ function answer(said) {
   keep(said, remarks());
 }
 
-// What was reopened and is left as it was stays said as it was.
+// What was reopened and is left as it was stays said as it was; a comment on it is sent with what was said.
 function skip() {
   if (!current.reopened) return keep({}, remarks({ skip: "" }));
+  if (remarks().comment) return Object.keys(current.said).length ? keep(current.said, remarks()) : keep({}, remarks({ skip: "" }));
+  draft.forget();
   past.add(current);
   return next();
 }
@@ -219,10 +227,17 @@ function flag() {
 
 function keep(said, extra) {
   const item = current;
+  const half = draft;
   const amends = item.amends ?? 0;
   const says = Object.keys(said).length > 0;
   past.add({ ...item, said, amends: says ? amends + 1 : amends, media: undefined });
-  outbox.put({ key: item.key, said, seconds: seconds(), amends, remarks: extra }).catch((error) => tell(t("not_kept", { why: error.message })));
+  const before = half.said;
+  if (says) half.forget();
+  else half.keep({ comment: undefined });
+  outbox.put({ key: item.key, said, seconds: seconds(), amends, remarks: extra }).catch((error) => {
+    half.keep(before);
+    tell(t("not_kept", { why: error.message }));
+  });
   if (says && !amends && left !== null) {
     since += 1;
     count(left - 1);

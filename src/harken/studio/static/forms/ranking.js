@@ -5,10 +5,10 @@ import { t } from "/static/words.js";
 
 const EDGE = 48;
 
-export function ranking(item, { keys, answer, text, before }) {
+export function ranking(item, { keys, answer, text, before, draft }) {
   const number = new Map(item.candidates.map((one, i) => [one.id, i + 1]));
   const found = new Map(item.candidates.map((one) => [one.id, one]));
-  let tiers = (before.tiers ?? []).map((tier) => [...tier]);
+  let tiers = (draft.said.tiers ?? before.tiers ?? []).map((tier) => [...tier]);
   let tie = false;
   // The one that was put last because nothing else was left; "=" ties it after all.
   let auto = null;
@@ -139,7 +139,10 @@ export function ranking(item, { keys, answer, text, before }) {
     watch("pointerup", drop);
     watch("pointercancel", drop);
   };
+  let begun = false;
   const draw = (id, what) => {
+    if (begun) draft.keep({ tiers });
+    begun = true;
     const lost = order.contains(document.activeElement) || open.contains(document.activeElement);
     order.classList.remove("ready");
     order.replaceChildren(...tiers.map((tier, i) => el("li", {}, tier.map((one) => row(one, i)))));
