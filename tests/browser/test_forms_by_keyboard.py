@@ -34,6 +34,16 @@ def test_a_comparison_with_strength_is_two_keys_and_the_first_can_be_taken_back(
     assert kept == [("a", 3), ("b", 1), ("tie", None)]
 
 
+def test_while_it_is_asked_how_much_only_that_has_keys(person):
+    page = person.open(person.place.project(strength=True))
+    person.press("2", "4", "9")
+    assert page.locator(".strength").is_visible()
+    assert page.locator(".card kbd:visible").count() == 0
+    person.press("2")
+    [kept] = person.kept(1)
+    assert (kept.feedback.choice, kept.feedback.strength) == ("b", 2)
+
+
 def test_a_comparison_by_mouse_and_by_tab(person):
     page = person.open(person.place.project())
     page.get_by_role("button", name="B is better").click()

@@ -30,15 +30,32 @@ def test_own_keys(person):
     page.locator("#key-first").focus()
     person.press("j")
     page.locator("#key-second").focus()
-    person.press("s")
+    person.press("3")
     # Two that trade places stay two keys.
-    assert page.locator("#key-skip").input_value() == "2"
+    assert page.locator("#key-tie").input_value() == "2"
     with page.expect_navigation():
         page.get_by_role("button", name="Save").click()
     page.wait_for_selector("#question")
     assert page.locator("[data-act=first] kbd").inner_text() == "J"
-    person.press("j", "1", "s")
+    person.press("j", "1", "3")
     assert [one.feedback.choice for one in person.kept(2)] == ["a", "b"]
+
+
+def test_a_digit_that_the_forms_need_is_no_own_key(person):
+    page = person.open(person.place.project(forms=["ranking"]))
+    person.press("?")
+    page.locator("#key-skip").focus()
+    person.press("2")
+    assert page.locator("#key-skip").input_value() == "S"
+    assert "“Skip”" in page.locator("#keys-told").inner_text()
+    # Nor by a trade of places.
+    page.locator("#key-second").focus()
+    person.press("s")
+    assert (page.locator("#key-second").input_value(), page.locator("#key-skip").input_value()) == ("2", "S")
+    page.locator("#key-skip").focus()
+    person.press("x")
+    assert page.locator("#key-skip").input_value() == "X"
+    assert page.locator("#keys-told").inner_text() == ""
 
 
 def test_no_single_keys(person):
