@@ -40,7 +40,11 @@ const outbox = new Outbox(user, {
     byId("waiting").hidden = !n;
     if (!n) settle();
   },
-  onRefused: (result) => tell(result.status === "other" ? t("other") : t("refused", { why: result.why })),
+  onRefused: (result) => {
+    past.correct(result.key);
+    tell(result.status === "other" ? t("other") : t("refused", { why: result.why }));
+  },
+  onAside: (why) => tell(t("aside", { why }), { "aside.again": () => outbox.again(), "aside.drop": () => outbox.drop() }),
   onAway: away,
 });
 const past = new Past(slug, outbox, reopen);
@@ -56,9 +60,18 @@ function away(status) {
   else place.replaceChildren(t("away"));
 }
 
-// What became of an answer stays until it is read, whatever is shown meanwhile.
-function tell(words) {
-  const note = el("p", { class: "notice" }, words, " ", el("button", { type: "button", class: "small", on: { click: () => note.remove() } }, t("close")));
+// Whatever comes back says that the studio is there: what waits need not wait longer.
+addEventListener("reached", async () => {
+  if (byId("away").hidden) return;
+  if ((await outbox.waiting()).length) outbox.soon(0);
+  else away(null);
+});
+
+// What became of an answer stays until it is read, whatever is shown meanwhile; the same of several is told once.
+function tell(words, acts = { close: () => {} }) {
+  const button = ([name, act]) => el("button", { type: "button", class: "small", on: { click: () => { note.remove(); act(); } } }, t(name));
+  const note = el("p", { class: "notice" }, el("span", {}, words), Object.entries(acts).map(button));
+  if ([...byId("told").children].some((other) => other.firstChild.textContent === words)) return;
   byId("told").append(note);
 }
 
@@ -77,10 +90,7 @@ function seconds() {
 
 // Ask for the next items; null where the studio cannot be reached. Who asks while it is asked waits for the same answer.
 function fill() {
-  asking ??= ask().then((found) => {
-    if (byId("away").dataset.status === "401") outbox.soon(0);
-    return found;
-  }, (error) => {
+  asking ??= ask().catch((error) => {
     away(error.status ?? 0);
     return null;
   }).finally(() => (asking = null));
@@ -101,7 +111,6 @@ async function ask() {
   }
   // While answers are on their way nobody knows which of them the studio has counted; this window's own count goes on.
   if (left === null || (!outgoing.length && !since)) count(found.left);
-  if (!unsent.length) away(null);
   return found;
 }
 
