@@ -1,8 +1,11 @@
 """What makes it quick: own keys, going back, remarks, media that are there before they are wanted."""
 
+import numpy as np
 import pytest
 
-from harken.types import Completion, Message, Prompt, Text
+from harken.data.blobs import Blobs
+from harken.data.media.image import encode_png
+from harken.types import Completion, Image, Message, Prompt, Text
 
 
 def test_letters_in_a_text_box_are_letters(person):
@@ -213,6 +216,21 @@ def test_a_picture_is_looked_at_closer(person):
     page.locator(".picture").click()
     page.locator("#zoom").get_by_role("button", name="Close").click()
     assert not page.locator("#zoom").is_visible()
+
+
+def test_a_small_picture_is_looked_at_as_large_as_the_window_allows(person):
+    store = person.place.store
+    blob = Blobs(person.place.folder / "blobs").put(encode_png(np.full((8, 8, 3), 99, np.uint8)), "image")
+    store.add_prompts([Prompt("small", (Message("user", (Image(blob), Text("Which digit?"))),))])
+    store.add_completions([Completion(f"small-{n}", "small", f"Small {n}", f"small-{n}") for n in range(2)])
+    page = person.open(person.place.project(policies=["small-0", "small-1"]))
+    person.press("z")
+    box = page.locator("#zoom img").bounding_box()
+    assert 600 < box["width"] == pytest.approx(box["height"], abs=2)
+    assert page.locator("#zoom .zoomed").evaluate("(one) => one.scrollHeight - one.clientHeight") == 0
+    assert page.locator("#zoom img").evaluate("(one) => getComputedStyle(one).imageRendering") == "pixelated"
+    person.press("+")
+    assert page.locator("#zoom img").bounding_box()["width"] == pytest.approx(box["width"] * 1.5, rel=0.02)
 
 
 def test_the_next_items_media_are_there_before_they_are_shown(person):
