@@ -96,6 +96,12 @@ def test_a_ranking_by_buttons(person):
     assert kept.tiers == ((shown[1],), (shown[0], shown[2]))
 
 
+def test_a_finger_is_told_what_to_do(enter):
+    person = enter(viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True)
+    page = person.open(person.place.project(forms=["ranking"]))
+    assert page.locator("#task .hint").inner_text().strip().startswith("Tap")
+
+
 def drag(page, number: int, onto, low: bool) -> None:
     handle = page.locator(f".handle:has(+ strong:text-is('{number}'))")
     onto.scroll_into_view_if_needed()

@@ -278,4 +278,4 @@ def test_turns_of_a_conversation_and_no_media(person):
     assert page.locator(".who").all_text_contents() == ["System", "User", "Assistant"]
     person.press("Space", "z", "n", "1")
     person.kept(1)
-    assert page.locator("#empty").inner_text() == "Nothing is left to answer. Thank you!"
+    assert page.locator("#empty").inner_text() == "Nothing is left for you to answer. Thank you!"

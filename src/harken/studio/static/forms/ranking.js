@@ -159,8 +159,10 @@ export function ranking(item, { keys, answer, text, before, draft }) {
     say(placed().length ? t("rank.so_far", { order: tiers.map((tier) => tier.map((one) => number.get(one)).join(" = ")).join(" > ") }) : "");
   };
   draw();
+  const byTouch = el("span", { class: keys.off ? "" : "for-fingers" }, " ", t("rank.touch"));
+  const how = [item.top_k ? t("rank.top", { k: wanted }) : keys.off ? "" : el("span", { class: "for-keys" }, t("rank.hint")), byTouch];
   return {
-    node: el("div", {}, el("p", { class: "hint" }, item.top_k ? t("rank.top", { k: wanted }) : t("rank.hint")), order, open, el("div", { class: "between" }, same, submit)),
+    node: el("div", {}, el("p", { class: "hint" }, how), order, open, el("div", { class: "between" }, same, submit)),
     acts: {
       submit: send,
       same: tying,
