@@ -287,3 +287,19 @@ def axe(tmp_path_factory: pytest.TempPathFactory) -> str:
             pytest.skip(f"the npm registry did not give axe-core: {failed}")
         path = folder / "node_modules" / "axe-core" / "axe.min.js"
     return path.read_text(encoding="utf-8")
+
+
+Serious = Callable[[Any], list[tuple[str, list[str]]]]
+
+
+@pytest.fixture(scope="session")
+def serious(axe: str) -> Serious:
+    """What axe-core finds on a page that is serious: rules, with the first elements that break them."""
+
+    def look(page: Any) -> list[tuple[str, list[str]]]:
+        page.evaluate(axe)
+        told = page.evaluate("axe.run({ resultTypes: ['violations'] })")
+        bad = [one for one in told["violations"] if one["impact"] in ("serious", "critical")]
+        return [(one["id"], [node["html"][:160] for node in one["nodes"]][:3]) for one in bad]
+
+    return look

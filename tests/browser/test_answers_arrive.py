@@ -4,6 +4,8 @@ from collections import Counter
 
 import pytest
 
+sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+
 
 def once(kept) -> bool:
     return max(Counter(answer.key for answer in kept).values()) == 1
@@ -128,7 +130,7 @@ def test_a_window_that_was_duplicated_is_another_window(person):
     name = page.evaluate("sessionStorage.harkenWindow")
     shown = person.shown()
     person.page = person.new_page()
-    person.page.goto(f"{person.place.address}/enter")
+    person.page.goto(f"{person.place.address}/nowhere")
     person.page.evaluate("name => (sessionStorage.harkenWindow = name)", name)
     person.open(slug)
     assert person.page.evaluate("sessionStorage.harkenWindow") != name
@@ -153,6 +155,86 @@ def test_a_session_that_is_over_keeps_the_answers_until_one_enters_again(person)
     page.reload()
     page.wait_for_url(f"**/p/{slug}")
     assert [one.feedback.choice for one in person.kept(2)] == ["a", "b"]
+
+
+def test_what_waits_is_sent_as_soon_as_the_studio_answers_anything(person):
+    page = person.open(person.place.project())
+    page.wait_for_load_state("networkidle")
+    page.route("**/api/v1/**", lambda route: route.abort())
+    person.press("1")
+    page.wait_for_selector("#away:not([hidden])")
+    # As after a long absence, when the next try is far away.
+    page.wait_for_timeout(8000)
+    page.unroute("**/api/v1/**")
+    person.press("u")
+    page.wait_for_selector("#away", state="hidden", timeout=2500)
+    assert [one.feedback.choice for one in person.kept(1)] == ["a"]
+
+
+@pytest.mark.parametrize("status", [403, 409])
+def test_an_answer_that_cannot_be_taken_now_is_told_kept_and_holds_up_no_other(enter, status):
+    person = enter(name=f"put aside by {status}")
+    page = person.open(slug := person.place.project())
+    page.wait_for_load_state("networkidle")
+    first = []
+
+    def refuse(route):
+        sent = route.request.post_data_json["answers"]
+        first[:] = first or [sent[0]["key"]]
+        if first[0] in [one["key"] for one in sent]:
+            route.fulfill(status=status, json={"error": "not now"})
+        else:
+            route.continue_()
+
+    page.route("**/api/v1/answers", refuse)
+    person.press("1")
+    notice = page.locator("#told .notice")
+    notice.wait_for()
+    assert "not now" in notice.inner_text()
+    person.press("2", "3")
+    assert [one.feedback.choice for one in person.kept(2)] == ["b", "tie"]
+    person.waiting(1)
+    assert not page.locator("#away").is_visible()
+    page.reload()
+    notice.wait_for()
+    person.waiting(1)
+    assert notice.count() == 1
+    page.unroute("**/api/v1/answers")
+    notice.get_by_role("button", name="Send again now").click()
+    assert sorted(one.feedback.choice for one in person.kept(3)) == ["a", "b", "tie"]
+    person.all_sent()
+    assert notice.count() == 0
+    page.route("**/api/v1/answers", lambda route: route.fulfill(status=status, json={"error": "never"}))
+    person.open(slug)
+    person.press("1")
+    notice.get_by_role("button", name="Throw it away").click()
+    person.all_sent()
+    person.kept(3)
+
+
+def test_what_stands_is_listed_after_another_window_was_first(person):
+    first = person.open(slug := person.place.project())
+    person.press("1")
+    person.kept(1)
+    second = person.page = person.new_page()
+    person.open(slug)
+    for page in (first, second):
+        page.bring_to_front()
+        page.keyboard.press("u")
+        page.locator("#past li button").first.click()
+    first.bring_to_front()
+    first.keyboard.press("3")
+    person.kept(2, amended=True)
+    second.bring_to_front()
+    second.keyboard.press("4")
+    second.locator("#told .notice").wait_for()
+    second.keyboard.press("u")
+    sync_api.expect(second.locator("#past li").first).to_contain_text("Equally good")
+    assert "Both bad" not in second.locator("#past").inner_text()
+    # And is changed from there.
+    second.locator("#past li button").first.click()
+    second.keyboard.press("2")
+    assert person.kept(3, amended=True)[-1].key.endswith("~2")
 
 
 def test_an_answer_that_cannot_be_taken_is_told_and_holds_up_no_other(person):

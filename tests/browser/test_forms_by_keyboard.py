@@ -34,6 +34,16 @@ def test_a_comparison_with_strength_is_two_keys_and_the_first_can_be_taken_back(
     assert kept == [("a", 3), ("b", 1), ("tie", None)]
 
 
+def test_while_it_is_asked_how_much_only_that_has_keys(person):
+    page = person.open(person.place.project(strength=True))
+    person.press("2", "4", "9")
+    assert page.locator(".strength").is_visible()
+    assert page.locator(".card kbd:visible").count() == 0
+    person.press("2")
+    [kept] = person.kept(1)
+    assert (kept.feedback.choice, kept.feedback.strength) == ("b", 2)
+
+
 def test_a_comparison_by_mouse_and_by_tab(person):
     page = person.open(person.place.project())
     page.get_by_role("button", name="B is better").click()
@@ -84,6 +94,12 @@ def test_a_ranking_by_buttons(person):
     page.get_by_role("button", name="Send").press("Enter")
     [kept] = [one.feedback for one in person.kept(1)]
     assert kept.tiers == ((shown[1],), (shown[0], shown[2]))
+
+
+def test_a_finger_is_told_what_to_do(enter):
+    person = enter(viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True)
+    page = person.open(person.place.project(forms=["ranking"]))
+    assert page.locator("#task .hint").inner_text().strip().startswith("Tap")
 
 
 def drag(page, number: int, onto, low: bool) -> None:
@@ -152,6 +168,23 @@ def test_a_grade_by_mouse_is_one_click(person):
     assert [one.feedback.score for one in person.kept(1)] == [4]
 
 
+def test_half_a_rating_and_half_a_ranking_are_there_after_a_reload(person):
+    page = person.open(person.place.project(forms=["rating"], criteria=TWO))
+    person.press("4")
+    page.reload()
+    page.wait_for_selector("#question")
+    assert page.locator("input:checked").evaluate_all("(all) => all.map((one) => one.value)") == ["4"]
+    person.press("7")
+    assert {one.feedback.criterion: one.feedback.score for one in person.kept(2)} == {"truth": 4, "manner": 7}
+    person.open(person.place.project(forms=["ranking"], top_k=2))
+    shown = person.shown()
+    person.press("3")
+    page.reload()
+    page.wait_for_selector("#question")
+    person.press("1", "Enter")
+    assert person.kept(3)[-1].feedback.tiers == ((shown[2],), (shown[0],))
+
+
 def test_an_edit_shows_what_it_changes_and_that_is_kept(person):
     page = person.open(person.place.project(forms=["edit"]))
     box = page.locator("#revision")
@@ -176,3 +209,50 @@ def test_a_half_written_edit_is_there_after_a_reload(person):
     page.reload()
     page.wait_for_selector("#revision")
     assert page.locator("#revision").input_value().endswith(" And more")
+
+
+def test_what_is_half_said_outlives_a_closed_tab_and_is_gone_when_it_is_sent(person):
+    page = person.open(slug := person.place.project(forms=["edit"]))
+    page.locator("#revision").fill("What I would rather read")
+    person.press("Escape", "c")
+    page.keyboard.type("why so")
+    # Also while another is opened again.
+    person.press("Escape", "s", "Escape", "u", "Enter")
+    assert page.locator("#revision").input_value() == "What I would rather read"
+    assert page.locator("#comment").input_value() == ""
+    person.press("Escape", "c")
+    page.keyboard.type("because")
+    page.close()
+    page = person.page = person.new_page()
+    person.open(slug)
+    person.press("Escape", "u")
+    page.locator("#past li button").first.click()
+    assert page.locator("#revision").input_value() == "What I would rather read"
+    assert page.locator("#comment").input_value() == "because"
+    person.press("Control+Enter")
+    assert [one.feedback.revision for one in person.kept(1)] == ["What I would rather read"]
+    person.all_sent()
+    assert page.evaluate("Object.keys(localStorage).filter((name) => name.startsWith('harken-draft'))") == []
+
+
+def test_a_comment_stays_when_another_item_is_opened_between(person):
+    page = person.open(person.place.project())
+    person.press("1", "c")
+    page.keyboard.type("half a thought")
+    person.press("Escape", "u", "Enter", "2")
+    assert page.locator("#comment").input_value() == "half a thought"
+    page.reload()
+    page.wait_for_selector("#question")
+    assert page.locator("#comment").input_value() == "half a thought"
+
+
+def test_a_key_meant_for_the_item_before_is_no_letter_of_the_next(person):
+    page = person.open(person.place.project(forms=["edit"]))
+    person.press("Escape", "s")
+    box = page.locator("#revision")
+    before = box.input_value()
+    person.press("s")
+    assert box.input_value() == before
+    page.wait_for_timeout(700)
+    person.press("s")
+    assert len(box.input_value()) == len(before) + 1

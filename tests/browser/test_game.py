@@ -1,8 +1,11 @@
 """What makes it quick: own keys, going back, remarks, media that are there before they are wanted."""
 
+import numpy as np
 import pytest
 
-from harken.types import Completion, Message, Prompt, Text
+from harken.data.blobs import Blobs
+from harken.data.media.image import encode_png
+from harken.types import Completion, Image, Message, Prompt, Text
 
 
 def test_letters_in_a_text_box_are_letters(person):
@@ -30,15 +33,32 @@ def test_own_keys(person):
     page.locator("#key-first").focus()
     person.press("j")
     page.locator("#key-second").focus()
-    person.press("s")
+    person.press("3")
     # Two that trade places stay two keys.
-    assert page.locator("#key-skip").input_value() == "2"
+    assert page.locator("#key-tie").input_value() == "2"
     with page.expect_navigation():
         page.get_by_role("button", name="Save").click()
     page.wait_for_selector("#question")
     assert page.locator("[data-act=first] kbd").inner_text() == "J"
-    person.press("j", "1", "s")
+    person.press("j", "1", "3")
     assert [one.feedback.choice for one in person.kept(2)] == ["a", "b"]
+
+
+def test_a_digit_that_the_forms_need_is_no_own_key(person):
+    page = person.open(person.place.project(forms=["ranking"]))
+    person.press("?")
+    page.locator("#key-skip").focus()
+    person.press("2")
+    assert page.locator("#key-skip").input_value() == "S"
+    assert "“Skip”" in page.locator("#keys-told").inner_text()
+    # Nor by a trade of places.
+    page.locator("#key-second").focus()
+    person.press("s")
+    assert (page.locator("#key-second").input_value(), page.locator("#key-skip").input_value()) == ("2", "S")
+    page.locator("#key-skip").focus()
+    person.press("x")
+    assert page.locator("#key-skip").input_value() == "X"
+    assert page.locator("#keys-told").inner_text() == ""
 
 
 def test_no_single_keys(person):
@@ -90,6 +110,20 @@ def test_what_was_reopened_can_be_left_as_it_was(person):
     assert person.shown() == before
     page.wait_for_timeout(300)
     assert len(person.kept(1, amended=True)) == 1
+
+
+def test_a_comment_on_what_was_reopened_and_left_as_it_was_is_sent(person):
+    page = person.open(person.place.project())
+    person.press("1")
+    person.press("u", "Enter", "c")
+    page.keyboard.type("on second thought")
+    person.press("Escape", "s")
+    assert [one.feedback.choice for one in person.kept(2, amended=True)] == ["a", "a"]
+    person.all_sent()
+    with person.place.store.engine.connect() as connection:
+        query = "select kind, text from remarks where annotator = ?"
+        found = [tuple(row) for row in connection.exec_driver_sql(query, (person.name,))]
+    assert found == [("comment", "on second thought")]
 
 
 def test_a_skip_is_undone(person):
@@ -184,6 +218,21 @@ def test_a_picture_is_looked_at_closer(person):
     assert not page.locator("#zoom").is_visible()
 
 
+def test_a_small_picture_is_looked_at_as_large_as_the_window_allows(person):
+    store = person.place.store
+    blob = Blobs(person.place.folder / "blobs").put(encode_png(np.full((8, 8, 3), 99, np.uint8)), "image")
+    store.add_prompts([Prompt("small", (Message("user", (Image(blob), Text("Which digit?"))),))])
+    store.add_completions([Completion(f"small-{n}", "small", f"Small {n}", f"small-{n}") for n in range(2)])
+    page = person.open(person.place.project(policies=["small-0", "small-1"]))
+    person.press("z")
+    box = page.locator("#zoom img").bounding_box()
+    assert 600 < box["width"] == pytest.approx(box["height"], abs=2)
+    assert page.locator("#zoom .zoomed").evaluate("(one) => one.scrollHeight - one.clientHeight") == 0
+    assert page.locator("#zoom img").evaluate("(one) => getComputedStyle(one).imageRendering") == "pixelated"
+    person.press("+")
+    assert page.locator("#zoom img").bounding_box()["width"] == pytest.approx(box["width"] * 1.5, rel=0.02)
+
+
 def test_the_next_items_media_are_there_before_they_are_shown(person):
     page = person.open(person.place.project())
     page.wait_for_load_state("networkidle")
@@ -229,4 +278,4 @@ def test_turns_of_a_conversation_and_no_media(person):
     assert page.locator(".who").all_text_contents() == ["System", "User", "Assistant"]
     person.press("Space", "z", "n", "1")
     person.kept(1)
-    assert page.locator("#empty").inner_text() == "Nothing is left to answer. Thank you!"
+    assert page.locator("#empty").inner_text() == "Nothing is left for you to answer. Thank you!"

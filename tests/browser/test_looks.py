@@ -1,6 +1,7 @@
 """How pages look: wide, on a phone, light, dark, in two languages, to those who cannot see them; kept as pictures."""
 
 import re
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -8,12 +9,39 @@ from playwright.sync_api import expect
 
 ROOT = Path(__file__).parents[2]
 SHOTS = ROOT / "runs" / "screenshots"
-PAGES = ["/", "/dashboard", "/make", "/people"]
+PAGES = ["/", "/dashboard", "/make", "/people", "/chat", "/teach"]
 PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
 WIDE = {"viewport": {"width": 1200, "height": 800}}
 NAMES = {"/": "home", "/nowhere": "missing"}
 FORMS = ["comparison", "ranking", "rating", "edit"]
 TWO = [{"name": "truth", "label": "Is it true?"}, {"name": "manner", "label": "Is it said well?", "levels": 7}]
+LEARNING = {"name": "rounds/1/aligned", "state": "running", "done": 2, "total": 9, "seconds": None}
+LEARNT = {"name": "sft", "state": "done", "done": 1, "total": 1, "seconds": 3.5}
+WHOLE = {"reward_before": 0.1, "reward_after": 0.72, "exactness_before": 0.5, "exactness_after": 0.9, "prompts": 40}
+RUNS = [
+    {
+        "name": state,
+        "state": state,
+        "doing": doing,
+        "stages": stages,
+        "words": ["rounds/1/aligned: 2/9 kl=0.01 reward=0.3", "A line that is long " * 20],
+        "answers": answers,
+        "figures": [{"stage": "rounds/1/aligned", "name": "reward", "steps": 3, "first": 0.1, "last": 0.4}],
+        "evaluation": evaluation,
+        "scored": bool(answers),
+        "compared": False,
+        "questions": [{"slug": "on-1", "title": "Which?", "items": 20, "left": 7}] if answers else [],
+        "comparisons": [{"slug": "on-blind-1", "title": "Blind", "items": 20, "left": 7}] if evaluation else [],
+    }
+    for state, doing, stages, answers, evaluation in (
+        ("going", "train", [LEARNT, LEARNING], 12, {}),
+        ("waiting", "begin", [LEARNT, {**LEARNT, "name": "rounds/1/completions"}], 0, {}),
+        ("trained", "train", [LEARNT], 12, WHOLE),
+        ("stopped", "train", [LEARNT, LEARNING], 12, {}),
+        ("failed", "begin", [LEARNING], 0, {}),
+    )
+]
+"""One run in each state, as `GET /api/v1/teach` tells of them."""
 OVER = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
 
 
@@ -35,7 +63,13 @@ def every(person, projects: dict[str, str]):
     item = person.place.ask("GET", f"/projects/{projects['comparison']}/items")["items"][0]["id"]
     for path in [*PAGES, f"/projects/{projects['comparison']}", f"/items/{item}", "/nowhere"]:
         page.goto(base + path)
+        page.wait_for_load_state("networkidle")
         yield NAMES.get(path) or path.strip("/").split("/")[0]
+    page.route("**/api/v1/teach", lambda route: route.fulfill(json={"runs": RUNS, "going": "on", "sizes": []}))
+    page.goto(f"{base}/teach")
+    page.locator(".panel[aria-label=failed]").wait_for()
+    page.unroute("**/api/v1/teach")
+    yield "teach-runs"
     for form, slug in projects.items():
         person.open(slug)
         page.wait_for_load_state("networkidle")
@@ -71,11 +105,11 @@ def test_every_page_is_looked_at_and_none_is_too_wide(enter, projects, size, loc
         if over := person.page.evaluate(OVER):
             wide[name] = over
     assert wide == {}
-    assert len(list(SHOTS.glob(f"*-{size['viewport']['width']}-{locale[:2]}.png"))) >= 19
+    assert len(list(SHOTS.glob(f"*-{size['viewport']['width']}-{locale[:2]}.png"))) >= 22
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_axe_finds_nothing_serious(enter, projects, axe, scheme):
+def test_axe_finds_nothing_serious(enter, projects, serious, scheme):
     # The script of axe-core comes from outside, which the pages' policy forbids.
     person = enter(role="owner", name=f"Anna {scheme}", color_scheme=scheme, bypass_csp=True)
     person.open(projects["comparison"])
@@ -83,12 +117,20 @@ def test_axe_finds_nothing_serious(enter, projects, axe, scheme):
     person.kept(2)
     found = []
     for name in every(person, projects):
-        person.page.evaluate(axe)
-        told = person.page.evaluate("axe.run({ resultTypes: ['violations'] })")
-        for one in told["violations"]:
-            if one["impact"] in ("serious", "critical"):
-                found.append((name, one["id"], [node["html"][:160] for node in one["nodes"]][:3]))
+        found += [(name, *one) for one in serious(person.page)]
     assert found == [], "\n".join(map(str, found))
+
+
+def test_panels_have_the_same_room_on_all_sides_and_between_them(enter, projects):
+    person = enter()
+    page = person.open(projects["comparison"])
+    [above, below] = page.locator("details.panel[open]").evaluate(
+        "(one) => { const all = getComputedStyle(one); return [all.paddingLeft, all.paddingBottom]; }"
+    )
+    assert above == below
+    page.goto(person.place.address)
+    boxes = page.locator(".list > .panel").evaluate_all("(all) => all.map((one) => one.getBoundingClientRect())")
+    assert {round(low["top"] - high["bottom"]) for high, low in pairwise(boxes)} == {16}
 
 
 def test_chinese_by_the_browsers_wish_and_by_the_button(enter, projects):

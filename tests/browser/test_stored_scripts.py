@@ -87,6 +87,8 @@ def test_nothing_that_was_written_runs(enter):
             page.locator("tbody a").first.click()
             look("item")
     for path in ("/", "/dashboard", "/make", "/people", "/enter?next=javascript:window.pwned=9"):
+        if path.startswith("/enter"):
+            person.context.clear_cookies()
         page.goto(place.address + path)
         look(path)
     assert [one for one in seen if one[1] != [None, 0, 0]] == []

@@ -36,8 +36,8 @@ pytestmark = [
 
 
 @pytest.fixture
-def talking(tmp_path, driver) -> Iterator[tuple[Page, FakeJudge, object]]:
-    """The page, a model, and the store's studio; nothing may be said on the browser's console."""
+def talking(tmp_path, driver, request) -> Iterator[tuple[Page, FakeJudge, object]]:
+    """The page (with a test's own options), a model, and the store's studio; nothing may be said on the console."""
     with judging(lambda body: f"{len(body['messages'])} turns") as model, listen(ServeConfig(port=0)) as listening:
         address = address_of(listening)
         port = int(address.rsplit(":", 1)[1])
@@ -49,7 +49,7 @@ def talking(tmp_path, driver) -> Iterator[tuple[Page, FakeJudge, object]]:
         thread.start()
         invite = studio.accounts.issue(studio.accounts.add("olga", "owner"), "invite", "test")
         browser = driver.chromium.launch(executable_path=CHROMIUM, args=ARGS)
-        page, said = browser.new_page(), []
+        page, said = browser.new_page(**getattr(request, "param", {})), []
         page.on("console", lambda message: said.append(message.text))
         page.on("pageerror", lambda error: said.append(str(error)))
         page.goto(f"{address}/enter#{invite}")
@@ -114,3 +114,81 @@ def test_what_was_said_stays_in_the_box_when_the_model_is_away(talking):
     page.press("#message", "Enter")
     expect(page.locator(".card .text")).to_have_text("1 turns")
     expect(page.locator("#errors")).to_be_empty()
+
+
+def ask(page: Page, words: str, two: bool) -> None:
+    page.set_checked("#two", two)
+    page.fill("#message", words)
+    page.press("#message", "Enter")
+    expect(page.locator(".mine").last).to_have_text(words)
+    expect(page.locator("#send")).to_be_visible()
+
+
+def test_a_conversation_is_here_after_a_reload_and_goes_on(talking):
+    page, _, studio = talking
+    expect(page.locator("#send")).to_be_enabled()
+    ask(page, "First", two=False)
+    page.get_by_role("button", name="A bad answer").click()
+    expect(page.get_by_role("button", name="A bad answer")).to_have_attribute("aria-pressed", "true")
+    ask(page, "Second", two=True)
+    page.keyboard.press("2")
+    expect(page.locator(".card.chosen h2")).to_have_text("B: m")
+    page.fill("#message", "Half a thought")
+    page.reload()
+    expect(page.locator(".mine")).to_have_text(["First", "Second"])
+    expect(page.locator(".card .text")).to_have_text(["1 turns", "3 turns", "3 turns"])
+    expect(page.locator(".card.chosen h2")).to_have_text("B: m")
+    expect(page.get_by_role("button", name="A bad answer").first).to_have_attribute("aria-pressed", "true")
+    expect(page.locator("#message")).to_have_value("Half a thought")
+    # What was said of it can still be changed, and the conversation goes on from there.
+    page.get_by_role("button", name="A good answer").first.click()
+    expect(page.get_by_role("button", name="A good answer").first).to_have_attribute("aria-pressed", "true")
+    expect(page.locator("#send")).to_be_enabled()
+    ask(page, "Third", two=False)
+    expect(page.locator(".card .text").last).to_have_text("5 turns")
+    page.get_by_role("button", name="New conversation").click()
+    page.reload()
+    expect(page.locator("#send")).to_be_enabled()
+    expect(page.locator(".mine")).to_have_count(0)
+    [choice] = studio.store.answers("comparison")
+    assert studio.store.answers("rating", amended=True)[-1].feedback.score == 2
+    assert studio.prompt(choice.feedback.prompt_id).messages[-1].parts == (Text("Second"),)
+
+
+def test_nobody_sees_the_conversation_of_another_in_the_same_window(talking):
+    page, _, studio = talking
+    expect(page.locator("#send")).to_be_enabled()
+    ask(page, "Between us", two=False)
+    address = page.url.removesuffix("/chat")
+    invite = studio.accounts.issue(studio.accounts.add("ann", "annotator"), "invite", "test")
+    page.context.clear_cookies()
+    page.goto(f"{address}/enter#{invite}")
+    page.wait_for_url(f"{address}/")
+    page.goto(f"{address}/chat")
+    expect(page.locator("#send")).to_be_enabled()
+    expect(page.locator(".mine")).to_have_count(0)
+
+
+def test_the_tools_stand_in_one_line(talking):
+    page, _, _ = talking
+    page.locator("#record").wait_for()
+    boxes = page.locator(".tools > *:visible").evaluate_all("(all) => all.map((one) => one.getBoundingClientRect())")
+    assert len(boxes) == 4
+    assert len({(box["top"], box["height"]) for box in boxes}) == 1
+
+
+@pytest.mark.parametrize(
+    "talking", [{"bypass_csp": True, "color_scheme": scheme} for scheme in ("light", "dark")], indirect=True, ids=str
+)
+def test_axe_finds_nothing_serious_in_a_conversation(talking, serious):
+    page, _, _ = talking
+    expect(page.locator("#send")).to_be_enabled()
+    page.locator("#models summary").click()
+    found = serious(page)
+    for words, two in (("First", False), ("Second", True)):
+        ask(page, words, two)
+        found += serious(page)
+    page.keyboard.press("1")
+    expect(page.locator(".card.chosen")).to_have_count(1)
+    found += serious(page)
+    assert found == []

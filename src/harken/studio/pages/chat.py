@@ -13,5 +13,5 @@ router = APIRouter(tags=["pages"], include_in_schema=False)
 @router.get("/chat")
 async def chat(request: Request, visitor: Answerer) -> Response:
     """A conversation; what is said is kept, and so is what is said of it."""
-    told: dict[str, Any] = {"shortcuts": visitor.user.settings.get("shortcuts", {})}
+    told: dict[str, Any] = {"user": visitor.user.name, "shortcuts": visitor.user.settings.get("shortcuts", {})}
     return page(request, visitor, "chat.html", page=told, servers=len(request.app.state.endpoints))

@@ -2,6 +2,7 @@
 
 import { send } from "/static/api.js";
 import { byId, el, say } from "/static/dom.js";
+import { Draft } from "/static/drafts.js";
 import { comparison } from "/static/forms/comparison.js";
 import { edit } from "/static/forms/edit.js";
 import { ranking } from "/static/forms/ranking.js";
@@ -25,6 +26,7 @@ const keys = new Keys(shortcuts);
 const waiting = [];
 let tab = "";
 let current = null;
+let draft = null;
 let shown = { sounds: [], pictures: [] };
 let left = null;
 let asking = null;
@@ -38,7 +40,11 @@ const outbox = new Outbox(user, {
     byId("waiting").hidden = !n;
     if (!n) settle();
   },
-  onRefused: (result) => tell(result.status === "other" ? t("other") : t("refused", { why: result.why })),
+  onRefused: (result) => {
+    past.correct(result.key);
+    tell(result.status === "other" ? t("other") : t("refused", { why: result.why }));
+  },
+  onAside: (why) => tell(t("aside", { why }), { "aside.again": () => outbox.again(), "aside.drop": () => outbox.drop() }),
   onAway: away,
 });
 const past = new Past(slug, outbox, reopen);
@@ -54,9 +60,18 @@ function away(status) {
   else place.replaceChildren(t("away"));
 }
 
-// What became of an answer stays until it is read, whatever is shown meanwhile.
-function tell(words) {
-  const note = el("p", { class: "notice" }, words, " ", el("button", { type: "button", class: "small", on: { click: () => note.remove() } }, t("close")));
+// Whatever comes back says that the studio is there: what waits need not wait longer.
+addEventListener("reached", async () => {
+  if (byId("away").hidden) return;
+  if ((await outbox.waiting()).length) outbox.soon(0);
+  else away(null);
+});
+
+// What became of an answer stays until it is read, whatever is shown meanwhile; the same of several is told once.
+function tell(words, acts = { close: () => {} }) {
+  const button = ([name, act]) => el("button", { type: "button", class: "small", on: { click: () => { note.remove(); act(); } } }, t(name));
+  const note = el("p", { class: "notice" }, el("span", {}, words), Object.entries(acts).map(button));
+  if ([...byId("told").children].some((other) => other.firstChild.textContent === words)) return;
   byId("told").append(note);
 }
 
@@ -75,10 +90,7 @@ function seconds() {
 
 // Ask for the next items; null where the studio cannot be reached. Who asks while it is asked waits for the same answer.
 function fill() {
-  asking ??= ask().then((found) => {
-    if (byId("away").dataset.status === "401") outbox.soon(0);
-    return found;
-  }, (error) => {
+  asking ??= ask().catch((error) => {
     away(error.status ?? 0);
     return null;
   }).finally(() => (asking = null));
@@ -99,7 +111,6 @@ async function ask() {
   }
   // While answers are on their way nobody knows which of them the studio has counted; this window's own count goes on.
   if (left === null || (!outgoing.length && !since)) count(found.left);
-  if (!unsent.length) away(null);
   return found;
 }
 
@@ -147,7 +158,8 @@ function nothing(found) {
 function show(item) {
   for (const one of shown.sounds) one.stop();
   current = item;
-  const form = FORMS[item.form](item, { keys, answer, text, before: item.said ?? {} });
+  draft = new Draft(item.key);
+  const form = FORMS[item.form](item, { keys, answer, text, before: item.said ?? {}, draft });
   shown = showPrompt(item.prompt, keys);
   const question = item.question || t(`question.${item.form}`);
   main.replaceChildren(
@@ -169,14 +181,17 @@ function text(candidate) {
 }
 
 function besides(item) {
+  const half = draft;
+  const comment = el("textarea", { id: "comment", rows: "2", maxlength: "10000", on: { input: () => half.keep({ comment: comment.value }), keydown: (event) => event.key === "Escape" && byId("question").focus() } });
+  comment.value = half.said.comment ?? "";
   const button = (action, act, label) => el("button", { type: "button", on: { click: act } }, label, " ", el("kbd", {}, keys.label(action)));
   return el("footer", {},
     el("div", { class: "between quietly" },
       button("skip", skip, t(item.reopened ? "keep_as_is" : "skip")), button("back", () => past.open(), t("back")),
       button("flag", flag, t("flag")), button("help", () => byId("help").showModal(), t("help"))),
-    el("details", { id: "besides" }, el("summary", {}, t("comment"), " ", el("kbd", {}, keys.label("comment"))),
+    el("details", { id: "besides", open: comment.value !== "" }, el("summary", {}, t("comment"), " ", el("kbd", {}, keys.label("comment"))),
       el("label", { for: "comment" }, t("comment.label")),
-      el("textarea", { id: "comment", rows: "2", maxlength: "10000", on: { keydown: (event) => event.key === "Escape" && byId("question").focus() } })));
+      comment));
 }
 
 function mediaActs() {
@@ -206,9 +221,11 @@ function answer(said) {
   keep(said, remarks());
 }
 
-// What was reopened and is left as it was stays said as it was.
+// What was reopened and is left as it was stays said as it was; a comment on it is sent with what was said.
 function skip() {
   if (!current.reopened) return keep({}, remarks({ skip: "" }));
+  if (remarks().comment) return Object.keys(current.said).length ? keep(current.said, remarks()) : keep({}, remarks({ skip: "" }));
+  draft.forget();
   past.add(current);
   return next();
 }
@@ -219,10 +236,17 @@ function flag() {
 
 function keep(said, extra) {
   const item = current;
+  const half = draft;
   const amends = item.amends ?? 0;
   const says = Object.keys(said).length > 0;
   past.add({ ...item, said, amends: says ? amends + 1 : amends, media: undefined });
-  outbox.put({ key: item.key, said, seconds: seconds(), amends, remarks: extra }).catch((error) => tell(t("not_kept", { why: error.message })));
+  const before = half.said;
+  if (says) half.forget();
+  else half.keep({ comment: undefined });
+  outbox.put({ key: item.key, said, seconds: seconds(), amends, remarks: extra }).catch((error) => {
+    half.keep(before);
+    tell(t("not_kept", { why: error.message }));
+  });
   if (says && !amends && left !== null) {
     since += 1;
     count(left - 1);

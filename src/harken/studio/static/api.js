@@ -20,6 +20,7 @@ export async function send(method, path, body) {
   });
   const said = await response.json().catch(() => ({}));
   if (!response.ok) throw new Refused(response.status, wordsOf(said) || `${response.status}`);
+  dispatchEvent(new Event("reached"));
   return said;
 }
 

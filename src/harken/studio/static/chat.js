@@ -1,19 +1,21 @@
 // Talking to a model: words, pictures and sounds; two answers side by side; and what they are worth.
 
 import { send } from "/static/api.js";
+import { Conversation } from "/static/conversation.js";
 import { byId, el, say } from "/static/dom.js";
 import { Keys } from "/static/keys.js";
 import { lines, upload } from "/static/lines.js";
 import { showPrompt } from "/static/prompt.js";
 import { Recording } from "/static/record.js";
+import { fresh } from "/static/window.js";
 import { t } from "/static/words.js";
 
 const LONGEST = 120;
-const { shortcuts } = JSON.parse(byId("page").textContent);
+const { user, shortcuts } = JSON.parse(byId("page").textContent);
 const keys = new Keys(shortcuts);
 const attached = [];
+const conversation = new Conversation(user);
 let known = [];
-let after = null;
 let asking = null;
 let recording = null;
 let undecided = null;
@@ -28,6 +30,8 @@ async function begin() {
   byId("say").addEventListener("submit", (event) => { event.preventDefault(); speak(); });
   byId("models").addEventListener("submit", (event) => event.preventDefault());
   byId("stop").addEventListener("click", () => asking?.abort());
+  byId("message").value = conversation.message;
+  byId("message").addEventListener("input", () => conversation.keep({ message: byId("message").value }));
   byId("message").addEventListener("keydown", (event) => {
     if (event.key !== "Enter" || event.shiftKey || event.isComposing) return;
     event.preventDefault();
@@ -40,6 +44,11 @@ async function begin() {
     });
   byId("record").addEventListener("click", record);
   byId("record").hidden = !navigator.mediaDevices?.getUserMedia || typeof AudioWorkletNode === "undefined";
+  for (const turn of conversation.turns) {
+    settle();
+    judge(turn, draw(turn).cards);
+  }
+  byId("talk").lastElementChild?.scrollIntoView({ block: "end", behavior: "instant" });
   await listModels();
 }
 
@@ -72,7 +81,7 @@ function busy(now) {
 
 function anew() {
   asking?.abort();
-  after = null;
+  conversation.keep({ turns: [] });
   settle();
   byId("talk").replaceChildren();
   byId("message").focus();
@@ -122,17 +131,25 @@ async function speak() {
   const two = byId("two").checked;
   const asked = [known[Number(byId("first").value)], ...(two ? [known[Number(byId("second").value)]] : [])].map(({ endpoint, model }) => ({ endpoint, model }));
   const parts = [...attached.map(({ type, sha256 }) => ({ type, sha256 })), ...(words ? [{ type: "text", text: words }] : [])];
-  const body = { key: crypto.randomUUID(), after, parts, asked, temperature: Number(byId("temperature").value), max_tokens: Number(byId("most").value) || 512 };
+  const body = { key: fresh(), after: conversation.last, parts, asked, temperature: Number(byId("temperature").value), max_tokens: Number(byId("most").value) || 512 };
   settle();
   say("", "error");
   asking = new AbortController();
   busy(true);
-  const shown = { mine: null, cards: [] };
+  let turn = null;
+  let shown = null;
   try {
     let kept = false;
     await lines("/api/v1/chat/turns", body, (line) => {
-      if (line.candidates) open(shown, line);
-      if (line.text !== undefined) shown.cards[line.candidate].text.append(line.text);
+      if (line.candidates) {
+        turn = { said: line.said, answers: line.candidates.map((id) => ({ id, text: "", up: null, amends: 0 })), choice: null, models: [] };
+        shown = draw(turn);
+        shown.mine.scrollIntoView({ block: "start", behavior: "instant" });
+      }
+      if (line.text !== undefined) {
+        turn.answers[line.candidate].text += line.text;
+        shown.cards[line.candidate].text.append(line.text);
+      }
       if (line.error) throw new Error(line.error);
       kept ||= Boolean(line.kept);
     }, asking.signal);
@@ -140,11 +157,14 @@ async function speak() {
     byId("message").value = "";
     attached.splice(0);
     byId("attached").replaceChildren();
-    judge(shown.cards);
+    conversation.keep({ turns: [...conversation.turns, turn], message: "" });
+    judge(turn, shown.cards);
+    (undecided ?? byId("message")).focus();
+    undecided?.scrollIntoView({ block: "nearest" });
   } catch (error) {
     // What was said stays in the box, to be sent again.
-    shown.mine?.remove();
-    shown.row?.remove();
+    shown?.mine.remove();
+    shown?.row.remove();
     if (error.name !== "AbortError") say(error.message, "error");
     if (error.status === 401) location.assign("/enter?next=/chat");
   } finally {
@@ -153,44 +173,37 @@ async function speak() {
   }
 }
 
-function open(shown, line) {
-  shown.mine = el("div", { class: "mine" }, [...showPrompt([{ role: "user", parts: line.said }]).node.childNodes]);
-  shown.cards = line.candidates.map((id, n) => {
-    const text = el("div", { class: "text waits" });
-    const name = line.candidates.length > 1 ? t(`side.${n}`) : t("role.assistant");
-    return { id, text, node: el("article", { class: line.candidates.length > 1 ? "card" : "card alone", "aria-label": name }, el("h2", {}, name), text) };
+function draw(turn) {
+  const two = turn.answers.length > 1;
+  const mine = el("div", { class: "mine" }, [...showPrompt([{ role: "user", parts: turn.said }]).node.childNodes]);
+  const cards = turn.answers.map((answer, n) => {
+    const text = el("div", { class: "text waits" }, answer.text);
+    const name = two ? t(`side.${n}`) : t("role.assistant");
+    return { text, node: el("article", { class: two ? "card" : "card alone", "aria-label": name }, el("h2", {}, name), text) };
   });
-  shown.row = el("div", { class: shown.cards.length > 1 ? "cards two" : "cards" }, shown.cards.map((card) => card.node));
-  byId("talk").append(shown.mine, shown.row);
-  shown.mine.scrollIntoView({ block: "start", behavior: "instant" });
+  const row = el("div", { class: two ? "cards two" : "cards" }, cards.map((card) => card.node));
+  byId("talk").append(mine, row);
+  return { mine, cards, row };
 }
 
-function judge(cards) {
-  for (const card of cards) {
+function judge(turn, cards) {
+  cards.forEach((card, n) => {
     card.text.classList.remove("waits");
     if (!card.text.textContent) card.text.append(el("span", { class: "quiet" }, t("chat.empty")));
-    card.node.append(thumbs(card));
-  }
-  after = cards[0].id;
-  if (cards.length === 1) {
-    byId("message").focus();
-    return;
-  }
+    card.node.append(thumbs(turn.answers[n]));
+  });
+  if (cards.length === 1) return;
+  const [a, b] = turn.answers.map((answer) => answer.id);
   const since = performance.now();
-  let amends = 0;
   let sending = false;
   const choose = async (choice) => {
-    if (sending) return;
+    if (sending || turn.choice) return;
     sending = true;
     try {
-      const said = await send("POST", "/api/v1/chat/choices", { a: cards[0].id, b: cards[1].id, choice, amends, seconds: Math.round(performance.now() - since) / 1000 });
-      amends += 1;
-      after = cards[choice === "b" ? 1 : 0].id;
-      cards.forEach((card, n) => {
-        card.node.classList.toggle("chosen", choice === (n ? "b" : "a"));
-        card.node.querySelector("h2").textContent = `${t(`side.${n}`)}: ${said.models[n]}`;
-      });
-      for (const button of row.querySelectorAll("button")) button.setAttribute("aria-pressed", String(button.dataset.choice === choice));
+      const said = await send("POST", "/api/v1/chat/choices", { a, b, choice, seconds: Math.round(performance.now() - since) / 1000 });
+      Object.assign(turn, { choice, models: said.models });
+      conversation.keep();
+      mark();
       say(t("chat.noted"));
       byId("message").focus();
     } catch (error) {
@@ -199,13 +212,23 @@ function judge(cards) {
       sending = false;
     }
   };
+  const mark = () => {
+    cards.forEach((card, n) => {
+      card.node.classList.toggle("chosen", turn.choice === (n ? "b" : "a"));
+      if (turn.choice) card.node.querySelector("h2").textContent = `${t(`side.${n}`)}: ${turn.models[n]}`;
+    });
+    // What was said blind stays: the models are named now.
+    for (const button of row.querySelectorAll("button")) {
+      button.setAttribute("aria-pressed", String(button.dataset.choice === turn.choice));
+      button.disabled = Boolean(turn.choice);
+    }
+  };
   const button = (choice, action, label) => el("button", { type: "button", "data-choice": choice, "aria-pressed": "false", on: { click: () => choose(choice) } }, label, " ", el("kbd", {}, keys.label(action)));
   const row = el("div", { class: "between", role: "group", "aria-label": t("question.comparison"), tabindex: "-1" }, button("a", "first", t("choose.0")), button("b", "second", t("choose.1")), button("tie", "tie", t("tie")), button("both_bad", "both_bad", t("both_bad")));
   byId("talk").append(row);
   keys.set({ first: () => choose("a"), second: () => choose("b"), tie: () => choose("tie"), both_bad: () => choose("both_bad") });
   undecided = row;
-  row.focus();
-  row.scrollIntoView({ block: "nearest" });
+  mark();
 }
 
 // The next turn begins: keys speak of it and not of the one before; its buttons stay.
@@ -215,14 +238,13 @@ function settle() {
   undecided = null;
 }
 
-function thumbs(card) {
-  let amends = 0;
+function thumbs(answer) {
   const give = async (up) => {
     try {
-      await send("POST", "/api/v1/chat/thumbs", { completion: card.id, up, amends });
-      amends += 1;
-      yes.setAttribute("aria-pressed", String(up));
-      no.setAttribute("aria-pressed", String(!up));
+      await send("POST", "/api/v1/chat/thumbs", { completion: answer.id, up, amends: answer.amends });
+      Object.assign(answer, { up, amends: answer.amends + 1 });
+      conversation.keep();
+      mark();
       say(t("chat.noted"));
     } catch (error) {
       say(error.message, "error");
@@ -230,5 +252,10 @@ function thumbs(card) {
   };
   const yes = el("button", { type: "button", "aria-pressed": "false", on: { click: () => give(true) } }, t("chat.up"));
   const no = el("button", { type: "button", "aria-pressed": "false", on: { click: () => give(false) } }, t("chat.down"));
+  const mark = () => {
+    yes.setAttribute("aria-pressed", String(answer.up === true));
+    no.setAttribute("aria-pressed", String(answer.up === false));
+  };
+  mark();
   return el("div", { class: "thumbs", role: "group", "aria-label": t("chat.thumbs") }, yes, no);
 }

@@ -28,6 +28,8 @@ export class Keys {
     this.own = { ...DEFAULTS, ...own };
     this.off = own.off === "yes";
     this.acts = new Map();
+    // Whether somebody works with keys.
+    this.used = false;
     addEventListener("keydown", (event) => this.pressed(event));
   }
 
@@ -46,12 +48,14 @@ export class Keys {
     if (presses && event.target.closest?.(presses)) return;
     const digit = /^[0-9]$/.test(event.key) ? this.acts.get("digit") : undefined;
     if (digit && digit(Number(event.key)) !== false) {
+      this.used = true;
       event.preventDefault();
       return;
     }
     for (const [action, key] of Object.entries(this.own)) {
       const act = this.acts.get(action);
       if (act && key.toLowerCase() === event.key.toLowerCase()) {
+        this.used = true;
         event.preventDefault();
         act();
         return;

@@ -8,6 +8,8 @@ const AT_ONCE = 20;
 const LONGEST = 15000;
 // Statuses that say that what was sent is wrong: sending it again would not help.
 const WRONG = [400, 413, 422];
+// Statuses that somebody can mend elsewhere: the answer is kept, and put aside until it is asked for or the page is opened.
+const ASIDE = [403, 409];
 
 function open() {
   return new Promise((resolve, reject) => {
@@ -27,11 +29,13 @@ function done(transaction) {
 
 export class Outbox {
   // `user`: whose answers; others on this computer have theirs sent when they are here themselves.
-  constructor(user, { onCount, onRefused, onAway }) {
-    Object.assign(this, { user, onCount, onRefused, onAway });
+  constructor(user, { onCount, onRefused, onAside, onAway }) {
+    Object.assign(this, { user, onCount, onRefused, onAside, onAway });
     this.opened = open();
     // Where the browser keeps nothing (some private windows), answers wait here.
     this.held = [];
+    // Keys of what was put aside.
+    this.aside = new Set();
     this.opened.catch(() => {});
     this.wait = 0;
     this.timer = null;
@@ -72,6 +76,22 @@ export class Outbox {
     await done(transaction);
   }
 
+  again() {
+    this.aside.clear();
+    this.soon(0);
+  }
+
+  // Throw away what was put aside.
+  async drop() {
+    await this.forget((await this.all()).filter((one) => this.aside.has(one.answer.key)));
+    this.again();
+  }
+
+  // What is sent by itself.
+  async waiting() {
+    return (await this.all()).filter((one) => !this.aside.has(one.answer.key));
+  }
+
   async count() {
     this.onCount((await this.all()).length);
   }
@@ -90,22 +110,29 @@ export class Outbox {
   async sendAll() {
     let most = AT_ONCE;
     for (;;) {
-      const waiting = (await this.all()).slice(0, most);
+      const waiting = (await this.waiting()).slice(0, most);
       if (!waiting.length) break;
       let results;
+      let aside = false;
       try {
         results = (await send("POST", "/api/v1/answers", { answers: waiting.map((one) => one.answer) })).results;
       } catch (error) {
-        if (!WRONG.includes(error.status)) return this.later(error);
+        if (![...WRONG, ...ASIDE].includes(error.status)) return this.later(error);
         // One that cannot be taken must not hold up the others: each by itself.
         if (waiting.length > 1) {
           most = 1;
           continue;
         }
+        aside = ASIDE.includes(error.status);
         results = [{ key: waiting[0].answer.key, status: "refused", why: error.message }];
       }
       this.wait = 0;
       this.onAway(null);
+      if (aside) {
+        this.aside.add(waiting[0].answer.key);
+        this.onAside(results[0].why);
+        continue;
+      }
       await this.forget(waiting);
       results.forEach((result, i) => {
         if (result.status === "refused" || result.status === "other") this.onRefused(result, waiting[i].answer);

@@ -5,6 +5,10 @@ import { byId, el, say } from "/static/dom.js";
 import { DEFAULTS } from "/static/keys.js";
 import { t } from "/static/words.js";
 
+// Digits order answers and grade them; only what a comparison asks can have them besides.
+const DIGITS = ["first", "second", "tie", "both_bad"];
+const clashes = (action, key) => /^[0-9]$/.test(key) && !DIGITS.includes(action);
+
 export function ownKeys(keys) {
   const chosen = { ...keys.own };
   const rows = Object.keys(DEFAULTS).map((action) => {
@@ -14,6 +18,9 @@ export function ownKeys(keys) {
       if (["Tab", "Escape", "Shift", "Control", "Alt", "Meta", "Dead", "Process", "Unidentified"].includes(event.key)) return;
       event.preventDefault();
       const taken = Object.keys(DEFAULTS).find((other) => other !== action && chosen[other].toLowerCase() === event.key.toLowerCase());
+      const wrong = clashes(action, event.key) ? action : taken && clashes(taken, chosen[action]) ? taken : null;
+      byId("keys-told").textContent = wrong ? t("keys.digits", { name: t(`key.${wrong}`) }) : "";
+      if (wrong) return;
       // Two that trade places stay two keys.
       if (taken) chosen[taken] = chosen[action];
       chosen[action] = event.key;

@@ -18,6 +18,18 @@ export class Past {
     this.here = [one, ...this.here.filter((other) => other.key !== one.key)].slice(0, LAST);
   }
 
+  // What was refused is not what stands: that the studio says.
+  async correct(key) {
+    const found = await this.mine().catch(() => []);
+    const stands = found.filter((one) => one.key === key);
+    this.here = this.here.flatMap((one) => (one.key === key ? stands : [one]));
+  }
+
+  async mine() {
+    const { items } = await send("GET", `/api/v1/projects/${this.slug}/mine`);
+    return items.map((one) => ({ ...one, amends: one.next_amends }));
+  }
+
   // At once what this window knows, which is newer than what the studio knows; then the studio's, where it can be reached.
   async open() {
     const dialog = byId("past");
@@ -28,10 +40,10 @@ export class Past {
     const known = new Set(this.here.map((one) => one.key));
     let items = [];
     try {
-      items = (await send("GET", `/api/v1/projects/${this.slug}/mine`)).items;
+      items = await this.mine();
     } catch { /* out of reach: what this window knows is shown */ }
     if (!dialog.open) return;
-    const more = items.filter((one) => !known.has(one.key) && !unsent.has(one.key)).map((one) => ({ ...one, amends: one.next_amends }));
+    const more = items.filter((one) => !known.has(one.key) && !unsent.has(one.key));
     this.draw(dialog, [...this.here, ...more].slice(0, LAST), false);
   }
 

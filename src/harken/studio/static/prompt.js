@@ -4,6 +4,10 @@ import { byId, el } from "/static/dom.js";
 import { Sound } from "/static/sound.js";
 import { t } from "/static/words.js";
 
+const SMALL = 128;
+// Of the window's height; the rest is the bar's.
+const HIGH = 0.78;
+
 // Where nothing has a shortcut.
 const NO_KEYS = { label: () => "" };
 
@@ -22,11 +26,11 @@ function showPart(part, sounds, pictures, keys) {
   if (part.type === "text") return el("p", { class: "text" }, part.text);
   if (part.type === "image") {
     const name = t("picture.name", { n: pictures.length + 1 });
-    const image = el("img", { src: part.url, width: part.width, height: part.height, alt: name, decoding: "sync" });
+    const image = el("img", { class: sharp(part), src: part.url, width: part.width, height: part.height, alt: name, decoding: "sync" });
     const ratio = part.width / part.height;
     const button = el("button", { type: "button", class: "picture", "aria-label": `${t("picture.zoom")}: ${name}`, on: { click: () => zoom(part, name) } }, image, pictures.length ? null : el("kbd", { "aria-hidden": "true" }, keys.label("zoom")));
     // The whole picture, at most so wide and so high, and a very small one larger than it is; known before it is here.
-    button.style.width = `min(100%, 32rem, ${(45 * ratio).toFixed(2)}vh, ${Math.max(part.width, 128)}px)`;
+    button.style.width = `min(100%, 32rem, ${(45 * ratio).toFixed(2)}vh, ${Math.max(part.width, SMALL)}px)`;
     pictures.push({ part, name });
     return button;
   }
@@ -35,19 +39,24 @@ function showPart(part, sounds, pictures, keys) {
   return sound.node;
 }
 
+// Of a picture of few pixels each is seen, and of others none.
+const sharp = (part) => (part.width < SMALL ? "sharp" : null);
+
+// As large as the window allows, and never smaller than the picture is.
 export function zoom(part, name) {
   const dialog = byId("zoom");
-  const image = el("img", { src: part.url, alt: name });
-  let scale = Math.max(1, Math.min(innerWidth / part.width, innerHeight / part.height) * 0.8);
+  const image = el("img", { class: sharp(part), src: part.url, alt: name });
+  let scale = 1;
+  let most = 16;
   const set = (by) => {
-    scale = Math.min(16, Math.max(0.1, scale * by));
-    image.width = Math.round(part.width * scale);
+    scale = Math.min(most, Math.max(0.1, scale * by));
+    image.width = Math.floor(part.width * scale);
   };
   const button = (label, act) => el("button", { type: "button", on: { click: act } }, label);
+  const place = el("div", { class: "zoomed", tabindex: "0", role: "group", "aria-label": name }, image);
   dialog.replaceChildren(
     el("div", { class: "bar" }, button(t("zoom.in"), () => set(1.5)), button(t("zoom.out"), () => set(1 / 1.5)), button(t("close"), () => dialog.close())),
-    el("div", { class: "zoomed", tabindex: "0", role: "group", "aria-label": name }, image));
-  set(1);
+    place);
   dialog.onkeydown = (event) => {
     if (event.key === "+" || event.key === "=") set(1.5);
     if (event.key === "-") set(1 / 1.5);
@@ -57,6 +66,9 @@ export function zoom(part, name) {
     }
   };
   dialog.showModal();
+  scale = Math.max(1, Math.min(place.clientWidth / part.width, (innerHeight * HIGH) / part.height));
+  most = Math.max(most, scale * 4);
+  set(1);
 }
 
 // Have an item's media in the browser, pictures decoded, before it is shown.

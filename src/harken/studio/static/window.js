@@ -3,7 +3,7 @@
 
 const MOST = 20;
 
-function fresh() {
+export function fresh() {
   // crypto.randomUUID is not there where a page comes by plain http.
   return [...crypto.getRandomValues(new Uint8Array(16))].map((byte) => byte.toString(16).padStart(2, "0")).join("");
 }

@@ -6,20 +6,25 @@ import { t } from "/static/words.js";
 export function comparison(item, { keys, answer, text, before }) {
   let chosen = null;
   const [first, second] = item.candidates;
+  // While it is asked how much, what has no button now has no key either.
+  const press = (choice) => chosen === null && pick(choice);
   const pick = (choice) => {
     if (item.strength && choice !== "tie" && choice !== "both_bad") {
       chosen = choice;
-      strength.hidden = false;
-      neither.hidden = true;
+      weigh(true);
       for (const [id, card] of cards) card.classList.toggle("chosen", id === choice);
       strength.scrollIntoView({ block: "nearest" });
       strength.focus({ preventScroll: true });
     } else answer({ choice });
   };
+  const weigh = (on) => {
+    strength.hidden = !on;
+    neither.hidden = on;
+    for (const label of node.querySelectorAll(".card kbd")) label.hidden = on;
+  };
   const back = () => {
     chosen = null;
-    strength.hidden = true;
-    neither.hidden = false;
+    weigh(false);
     for (const card of cards.values()) card.classList.remove("chosen");
   };
   const button = (action, choice, label) =>
@@ -34,12 +39,15 @@ export function comparison(item, { keys, answer, text, before }) {
   return {
     node,
     acts: {
-      first: () => pick(first.id),
-      second: () => pick(second.id),
-      tie: () => pick("tie"),
-      both_bad: () => pick("both_bad"),
+      first: () => press(first.id),
+      second: () => press(second.id),
+      tie: () => press("tie"),
+      both_bad: () => press("both_bad"),
       ...(item.strength ? { undo_place: back } : {}),
-      digit: (n) => (chosen !== null && n >= 1 && n <= 3 ? answer({ choice: chosen, strength: n }) : false),
+      digit: (n) => {
+        if (chosen === null) return false;
+        return n >= 1 && n <= 3 ? answer({ choice: chosen, strength: n }) : undefined;
+      },
     },
   };
 }

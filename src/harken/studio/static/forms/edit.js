@@ -4,19 +4,16 @@ import { changes } from "/static/diff.js";
 import { byId, el } from "/static/dom.js";
 import { t } from "/static/words.js";
 
-export function edit(item, { keys, answer, before }) {
+// So long nobody has read the item yet: what is pressed was meant for the one before.
+const UNREAD = 600;
+
+export function edit(item, { keys, answer, before, draft }) {
   const [one] = item.candidates;
-  const draft = `harken-draft-${item.key}`;
   const box = el("textarea", { id: "revision", rows: "8", spellcheck: "true", "aria-describedby": "why diff" });
-  // What is half written is there again after a reload.
-  box.value = sessionStorage[draft] ?? before.revision ?? one.text;
+  box.value = draft.said.revision ?? before.revision ?? one.text;
   const shown = el("div", { id: "diff", class: "diff", "aria-label": t("edit.changes"), role: "group" });
   const why = el("p", { id: "why", class: "hint", "aria-live": "polite" });
-  const send = () => (submit.disabled ? box.focus() : finish());
-  const finish = () => {
-    delete sessionStorage[draft];
-    answer({ candidate: one.id, revision: box.value });
-  };
+  const send = () => (submit.disabled ? box.focus() : answer({ candidate: one.id, revision: box.value }));
   const submit = el("button", { type: "button", class: "act", on: { click: send } }, t("send"), " ", el("kbd", {}, keys.off ? "" : `Ctrl ${t("key.enter")}`));
   const draw = () => {
     shown.replaceChildren(...changes(one.text, box.value).map(([kind, text]) => (kind === "same" ? text : el(kind === "gone" ? "del" : "ins", {}, text))));
@@ -25,13 +22,14 @@ export function edit(item, { keys, answer, before }) {
     why.textContent = wrong;
   };
   box.addEventListener("input", () => {
-    sessionStorage[draft] = box.value;
+    draft.keep({ revision: box.value });
     draw();
   });
   const since = performance.now();
   box.addEventListener("keydown", (event) => {
-    // An Enter that was meant for the item before, which a digit had sent already.
-    if (event.key === "Enter" && !event.ctrlKey && !event.metaKey && performance.now() - since < 600) event.preventDefault();
+    const plain = !event.ctrlKey && !event.metaKey && !event.altKey && !["Tab", "Escape"].includes(event.key);
+    // Of who goes by keys, all; else an Enter alone, by which a button may have been pressed.
+    if (plain && (keys.used || event.key === "Enter") && performance.now() - since < UNREAD) event.preventDefault();
     // Out of the text box, to where single keys are shortcuts again.
     if (event.key === "Escape" && !event.isComposing) byId("question").focus();
     if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) {

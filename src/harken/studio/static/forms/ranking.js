@@ -5,10 +5,10 @@ import { t } from "/static/words.js";
 
 const EDGE = 48;
 
-export function ranking(item, { keys, answer, text, before }) {
+export function ranking(item, { keys, answer, text, before, draft }) {
   const number = new Map(item.candidates.map((one, i) => [one.id, i + 1]));
   const found = new Map(item.candidates.map((one) => [one.id, one]));
-  let tiers = (before.tiers ?? []).map((tier) => [...tier]);
+  let tiers = (draft.said.tiers ?? before.tiers ?? []).map((tier) => [...tier]);
   let tie = false;
   // The one that was put last because nothing else was left; "=" ties it after all.
   let auto = null;
@@ -139,7 +139,10 @@ export function ranking(item, { keys, answer, text, before }) {
     watch("pointerup", drop);
     watch("pointercancel", drop);
   };
+  let begun = false;
   const draw = (id, what) => {
+    if (begun) draft.keep({ tiers });
+    begun = true;
     const lost = order.contains(document.activeElement) || open.contains(document.activeElement);
     order.classList.remove("ready");
     order.replaceChildren(...tiers.map((tier, i) => el("li", {}, tier.map((one) => row(one, i)))));
@@ -156,8 +159,10 @@ export function ranking(item, { keys, answer, text, before }) {
     say(placed().length ? t("rank.so_far", { order: tiers.map((tier) => tier.map((one) => number.get(one)).join(" = ")).join(" > ") }) : "");
   };
   draw();
+  const byTouch = el("span", { class: keys.off ? "" : "for-fingers" }, " ", t("rank.touch"));
+  const how = [item.top_k ? t("rank.top", { k: wanted }) : keys.off ? "" : el("span", { class: "for-keys" }, t("rank.hint")), byTouch];
   return {
-    node: el("div", {}, el("p", { class: "hint" }, item.top_k ? t("rank.top", { k: wanted }) : t("rank.hint")), order, open, el("div", { class: "between" }, same, submit)),
+    node: el("div", {}, el("p", { class: "hint" }, how), order, open, el("div", { class: "between" }, same, submit)),
     acts: {
       submit: send,
       same: tying,

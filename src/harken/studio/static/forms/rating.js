@@ -3,19 +3,21 @@
 import { el } from "/static/dom.js";
 import { t } from "/static/words.js";
 
-export function rating(item, { keys, answer, text, before }) {
-  const scores = { ...(before.scores ?? {}) };
+export function rating(item, { keys, answer, text, before, draft }) {
+  const scores = { ...before.scores, ...draft.said.scores };
   const changing = Boolean(before.scores);
   const last = item.criteria.length - 1;
-  let at = 0;
+  const open = () => item.criteria.findIndex((one) => scores[one.name] === undefined);
+  let at = changing ? 0 : open();
   let pointed = false;
   // `decides`: by a digit or a click; arrow keys walk over the grades, and walking says nothing yet.
   const give = (criterion, n, decides) => {
     scores[criterion.name] = n;
+    draft.keep({ scores });
     inputs.get(criterion.name)[n - 1].checked = true;
     const here = item.criteria.indexOf(criterion);
     // Somebody who changes what they said goes from one to the next, and sends it; else the first that is open is next.
-    at = changing ? Math.min(here + 1, last) : item.criteria.findIndex((one) => scores[one.name] === undefined);
+    at = changing ? Math.min(here + 1, last) : open();
     if (!decides) at = here;
     mark();
     const whole = item.criteria.every((one) => scores[one.name] !== undefined);
