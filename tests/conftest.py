@@ -4,11 +4,18 @@ import os
 
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 os.environ["HF_HUB_OFFLINE"] = "1"
+# Libraries that compute take a thread for each core, and wait for each other where several tests run at once.
+for library in ("OMP", "OPENBLAS", "MKL"):
+    os.environ.setdefault(f"{library}_NUM_THREADS", "1")
 
+import hypothesis
 import pytest
 import torch
 
 torch.set_num_threads(1)
+# How long a test takes says something of the machine, and nothing of what is tested.
+hypothesis.settings.register_profile("harken", deadline=None)
+hypothesis.settings.load_profile("harken")
 
 
 @pytest.fixture(autouse=True)

@@ -13,7 +13,7 @@ def system(seed: int, size: int) -> tuple[torch.Tensor, torch.Tensor]:
 
 
 @given(seed=st.integers(0, 10_000), size=st.integers(1, 12))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_it_solves_what_elimination_solves(seed, size):
     matrix, target = system(seed, size)
     found = conjugate_gradient(lambda v: matrix @ v, target, 5 * size, 1e-14)

@@ -33,14 +33,14 @@ def reading(beta: float, link, smoothing: float, sft: float):
 
 
 @given(case=cases(), **FIELDS)
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_equation_7(case, beta, smoothing, sft):
     objective = DPO(beta=beta, label_smoothing=smoothing, sft_weight=sft)
     assert_equation(objective, case, reading(beta, lambda m: -log_sigmoid(m), smoothing, sft))
 
 
 @given(case=cases(), **FIELDS)
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_the_hinge(case, beta, smoothing, sft):
     def hinge(margin: float) -> float:
         assume(abs(margin - 1) > 1e-4)  # it has no slope at the kink
@@ -51,20 +51,20 @@ def test_the_hinge(case, beta, smoothing, sft):
 
 
 @given(case=cases())
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_order_padding_and_parts_do_not_matter(case):
     assert_pair_invariance(DPO(label_smoothing=0.1, sft_weight=0.3), case)
     assert_pair_invariance(DPO(link="hinge", beta=0.3), case)
 
 
 @given(case=cases())
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 def test_a_step_raises_the_chosen_and_lowers_the_rejected(case):
     assert_drives_apart(DPO(), case)
 
 
 @given(case=cases())
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 def test_a_policy_that_is_its_reference_is_at_log_2_with_no_margin(case):
     outputs, batch = Case(case.new, case.new, case.pairs, case.weights).batch()
     loss = DPO().loss(outputs, batch)

@@ -10,7 +10,7 @@ from harken.algorithms.gae import gae
 
 
 @given(seed=st.integers(0, 10_000), gamma=st.floats(0, 1), lam=st.floats(0, 1))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_equation_16(seed, gamma, lam):
     rollout = random_rollout(seed)
     rewards, values, mask = rollout.logprobs, rollout.values, rollout.mask

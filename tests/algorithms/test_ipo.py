@@ -8,7 +8,7 @@ from harken.algorithms.ipo import IPO
 
 @pytest.mark.parametrize("per_token", [False, True])
 @given(case=cases(), beta=st.floats(0.05, 2.0))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_equation_17(per_token, case, beta):
     def plain(new, old, chosen, rejected):
         pi, ref = (means(new), means(old)) if per_token else (sums(new), sums(old))
@@ -19,14 +19,14 @@ def test_equation_17(per_token, case, beta):
 
 
 @given(case=cases())
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 def test_order_padding_and_parts_do_not_matter(case):
     assert_pair_invariance(IPO(), case)
     assert_pair_invariance(IPO(per_token=True), case)
 
 
 @given(case=cases())
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 def test_a_step_raises_the_chosen_and_lowers_the_rejected(case):
     assert_drives_apart(IPO(), case)
 

@@ -54,7 +54,7 @@ def sigmoid(x: float) -> float:
 
 
 @given(case=judged(), beta=st.floats(0.01, 1.0), good=st.floats(0.1, 2.0), bad=st.floats(0.1, 2.0))
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_equations_7_and_8(case, beta, good, bad):
     z0 = max(0.0, math.fsum(case.mismatched) / len(case.mismatched))
 
@@ -73,7 +73,7 @@ def test_equations_7_and_8(case, beta, good, bad):
 
 
 @given(case=judged())
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_order_padding_and_parts_do_not_matter(case):
     objective = KTO(desirable_weight=1.3)
     value, slope = descend(objective, *case.batch())

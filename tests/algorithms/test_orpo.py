@@ -10,7 +10,7 @@ from harken.algorithms.orpo import ORPO, log_odds
 
 
 @given(case=cases(), weight=st.floats(0.0, 3.0))
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_equations_6_and_7(case, weight):
     def plain(new, old, chosen, rejected):
         mean = means(new)
@@ -22,13 +22,13 @@ def test_equations_6_and_7(case, weight):
 
 
 @given(case=cases())
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 def test_order_padding_and_parts_do_not_matter(case):
     assert_pair_invariance(ORPO(), case)
 
 
 @given(case=cases())
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 def test_a_step_raises_the_chosen_and_lowers_the_rejected(case):
     assert_drives_apart(ORPO(), case)
 

@@ -9,7 +9,7 @@ from harken.algorithms.pairs import log_ratios, margins, mean_logprobs, pair_los
 
 
 @given(case=cases())
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_completions_as_numbers_whatever_stands_in_the_padding(case):
     rubbish = padded(case.new, math.nan)
     assert close(sequence_logprobs(rubbish, case.mask), sums(case.new))

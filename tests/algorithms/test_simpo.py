@@ -7,7 +7,7 @@ from harken.algorithms.simpo import SimPO
 
 
 @given(case=cases(), beta=st.floats(0.1, 5.0), gamma=st.floats(0.0, 3.0))
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_equation_6(case, beta, gamma):
     def plain(new, old, chosen, rejected):
         mean = means(new)
@@ -17,19 +17,19 @@ def test_equation_6(case, beta, gamma):
 
 
 @given(case=cases())
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 def test_order_padding_and_parts_do_not_matter(case):
     assert_pair_invariance(SimPO(), case)
 
 
 @given(case=cases())
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 def test_a_step_raises_the_chosen_and_lowers_the_rejected(case):
     assert_drives_apart(SimPO(), case)
 
 
 @given(case=cases())
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 def test_it_asks_for_no_reference(case):
     outputs, batch = case.batch()
     del batch.labels["reference_logprobs"]

@@ -161,7 +161,7 @@ def test_the_plain_readings_of_this_file_search_as_well_as_step():
 
 
 @given(seed=st.integers(0, 10_000), max_kl=st.floats(1e-4, 10.0))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_the_bound_is_held_and_the_surrogate_improves(seed, max_kl):
     scene = Scene(seed, TRPO(max_kl=max_kl))
     start = Policy(seed)

@@ -42,7 +42,7 @@ def test_a_plateau_of_random_counts_for_random():
     assert saving_of(ANSWERS, random_, np.tile([0.5, 0.5, 0.9, 0.9, 0.9], (4, 1))).share == pytest.approx(-0.5)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(values=st.lists(st.floats(0, 1), min_size=1, max_size=12), goal=st.floats(0, 1))
 def test_a_rising_curve_reaches_its_goal_where_straight_lines_do(values, goal):
     curve_, at = rising(np.array(values)), np.arange(1.0, len(values) + 1)

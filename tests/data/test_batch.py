@@ -7,7 +7,7 @@ from harken.data.batch import EncodedPrompt, collate, collate_prompts, pad_left,
 
 PAD = 0
 rows = st.lists(st.lists(st.integers(1, 99), max_size=6), min_size=1, max_size=5)
-fast = settings(max_examples=60, deadline=None)
+fast = settings(max_examples=60)
 
 
 def ids(row: list[int]) -> torch.Tensor:

@@ -75,7 +75,7 @@ def test_a_write_that_fails_leaves_nothing(blobs):
     assert files(blobs) == []
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     name=st.text(max_size=70)
     | st.sampled_from(["../" * 21 + "x", "A" * 64, "a" * 63 + "\n", "a" * 64 + "\n", "/" * 64])

@@ -61,7 +61,7 @@ def group(p: Prompt) -> str:
     return str(int(p.id) // 2)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(rows=crowds, grouped=st.booleans(), order=st.randoms())
 def test_splits_share_nothing_and_do_not_depend_on_order(rows, grouped, order):
     crowd = gathered(rows)

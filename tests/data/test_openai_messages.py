@@ -20,7 +20,7 @@ PARTS = st.lists(
 ).filter(lambda parts: any(not isinstance(part, str) or part.strip() for part in parts))
 
 
-@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(PARTS)
 def test_there_and_back(blobs: Blobs, parts):
     made = []

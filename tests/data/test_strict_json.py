@@ -20,7 +20,7 @@ plain = st.recursive(
 )
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(plain)
 def test_what_json_writes_is_read(value):
     assert parse(json.dumps(value, allow_nan=False)) == value

@@ -29,14 +29,14 @@ def score(prompt: Prompt, text: str, finished: bool = True) -> float:
     return gold(prompt, Completion("c", prompt.id, text, "x", finished))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.text(max_size=120), st.booleans(), st.sampled_from([READ, AGREE]))
 def test_no_text_beats_a_reference(text, finished, prompt):
     best = min(score(prompt, reference) for reference in prompt.references)
     assert -6 < score(prompt, text, finished) <= best
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.text(max_size=40), st.integers(0, 10_000), st.sampled_from([READ, AGREE]))
 def test_improve_writes_a_reference_and_mends_it_once(text, seed, prompt):
     better = improve(prompt, Completion("c", prompt.id, text, "x"), random.Random(seed))

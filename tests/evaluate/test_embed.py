@@ -15,7 +15,7 @@ def png(width, height):
     return out.getvalue()
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.integers(1, 300), st.integers(1, 300))
 def test_small_pictures_grow_by_whole_numbers_and_keep_to_their_room(width, height):
     found = embed(png(width, height))

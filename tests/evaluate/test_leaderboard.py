@@ -26,7 +26,7 @@ def plain(wins: np.ndarray) -> np.ndarray:
     return found - found.mean()
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.integers(2, 5), st.integers(0, 1000))
 def test_strengths_are_those_of_a_plain_reading(k, seed):
     chance = np.random.default_rng(seed)

@@ -120,7 +120,7 @@ rows_of_grades = st.integers(2, 7).flatmap(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(rows=rows_of_grades, metric=st.sampled_from(["nominal", "ordinal", "interval"]))
 def test_alpha_and_fleiss_are_their_plain_readings(rows, metric):
     table = table_of(rows)
@@ -140,7 +140,7 @@ def test_alpha_and_fleiss_are_their_plain_readings(rows, metric):
     assert alpha(turned, metric, 20).value == pytest.approx(found.value, abs=1e-12)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(said=st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3)), min_size=1, max_size=30), graded=st.booleans())
 def test_cohen_is_scikit_learns_and_its_plain_reading(said, graded):
     weights = np.array([[float((i - j) ** 2 if graded else i != j) for j in range(4)] for i in range(4)])

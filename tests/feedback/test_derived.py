@@ -10,7 +10,7 @@ def graded(scores: dict[str, int], annotator: str, criterion: str = "overall") -
     return [Answer(f"{annotator} {name} {criterion}", annotator, "human", rating) for name, rating in said]
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.lists(st.integers(1, 5), min_size=2, max_size=8), st.integers(0, 40), st.integers(0, 9))
 def test_votes_say_what_the_grades_say(scores, each, seed):
     mine = {f"i{n}": score for n, score in enumerate(scores)}

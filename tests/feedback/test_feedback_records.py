@@ -19,7 +19,7 @@ from harken.types import Comparison, Edit, Ranking, Rating
 KINDS = {Comparison: "comparison", Ranking: "ranking", Rating: "rating", Edit: "edit"}
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(said=statements)
 def test_feedback_of_every_kind_comes_back_from_its_wire_form(said):
     kind = kind_of(said)
@@ -29,7 +29,7 @@ def test_feedback_of_every_kind_comes_back_from_its_wire_form(said):
     assert set(named_completions(said)) <= BY_ID.keys()
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(said=statements, data=st.data())
 def test_a_key_too_few_or_too_many_is_refused(said, data):
     wire = feedback_to_json(said)
@@ -41,7 +41,7 @@ def test_a_key_too_few_or_too_many_is_refused(said, data):
         feedback_from_json(kind_of(said), {key: value for key, value in wire.items() if key != gone})
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(said=statements)
 def test_feedback_on_what_is_not_there_is_refused(said):
     with pytest.raises(ValueError, match="there is no completion"):
@@ -53,7 +53,7 @@ def test_an_unknown_kind_is_refused():
         feedback_from_json("stars", {})
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(prompt=prompts)
 def test_prompts_come_back_from_their_wire_form(prompt):
     assert prompt_from_json(json.loads(json.dumps(prompt_to_json(prompt)))) == prompt

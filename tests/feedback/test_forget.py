@@ -135,7 +135,7 @@ def test_a_reader_that_stays_is_told_of(tmp_path: Path, monkeypatch: pytest.Monk
 
 
 @given(said=st.lists(statements, min_size=1, max_size=6), whose=st.lists(st.booleans(), min_size=6, max_size=6))
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @pytest.mark.slow
 def test_what_was_said_is_the_same_but_for_the_name(
     said: list, whose: list[bool], tmp_path_factory: pytest.TempPathFactory

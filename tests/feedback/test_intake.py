@@ -35,7 +35,7 @@ def batches(draw):
 
 
 @pytest.mark.slow
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(batches(), st.integers(0, 6))
 def test_together_is_as_one_by_one(tmp_path_factory, batch, cut):
     folder = tmp_path_factory.mktemp("stores")

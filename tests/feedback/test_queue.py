@@ -33,7 +33,7 @@ plans = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(plan=plans)
 def test_every_plan_is_even_and_asks_what_was_ordered(plan):
     completions = made(plan["sizes"])

@@ -33,7 +33,7 @@ def names(question: Compare) -> frozenset[str]:
     return frozenset(completions_of(question))
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(
     count=st.integers(0, 28),
     people=st.integers(1, 4),

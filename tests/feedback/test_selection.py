@@ -64,7 +64,7 @@ def plain(candidates: Candidates) -> tuple[list[frozenset[int]], list[list[float
 
 seeds = st.integers(0, 2**32)
 batches = st.sampled_from([1, 2, 7, 64])
-several = settings(max_examples=40, deadline=None)
+several = settings(max_examples=40)
 
 
 @several

@@ -17,7 +17,7 @@ from harken.types import Answer, Comparison, Completion, Image, Message, Prompt,
 
 @pytest.mark.slow
 @given(said=st.lists(statements, max_size=8), at_once=st.integers(1, 3))
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 def test_a_stream_is_the_store(said: list, at_once: int, tmp_path_factory: pytest.TempPathFactory):
     with FeedbackStore(tmp_path_factory.mktemp("store") / "feedback.db") as store:
         store.add_prompts(PROMPTS)

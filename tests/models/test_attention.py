@@ -9,7 +9,7 @@ from torch.nn.functional import scaled_dot_product_attention
 from harken.models.attention import Spread, grouped_attention, groups_of
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(data=st.data())
 def test_equals_spread_attention(data):
     prompts = data.draw(st.integers(1, 4))

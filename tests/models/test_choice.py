@@ -22,7 +22,7 @@ def kept(logp: torch.Tensor) -> set[int]:
     return {i for i, z in enumerate(logp[0].tolist()) if z != -math.inf}
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(logits=LOGITS, k=st.integers(1, 9), p=st.floats(0.05, 0.95))
 def test_what_is_kept(logits, k, p):
     logp = normalised(logits)

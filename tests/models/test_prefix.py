@@ -48,7 +48,7 @@ def gradients(value: Tensor, model: Model) -> list[Tensor]:
     return [torch.zeros_like(p) if g is None else g for p, g in zip(parameters, found, strict=True)]
 
 
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=8)
 @given(data=st.data())
 def test_equals_full_rows(model, encoded, data):
     rows = sorted(data.draw(st.lists(st.integers(0, len(encoded) - 1), min_size=1, max_size=6)))

@@ -31,7 +31,7 @@ def names(pairs) -> set[frozenset[str]]:
     return {frozenset((pair.a, pair.b)) for pair in pairs}
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     count=st.integers(0, 50),
     held=st.sampled_from([0.0, 0.25, 0.5]),

@@ -99,7 +99,7 @@ def test_who_said_little_is_taken_for_the_average_one():
 
 
 @given(seed=st.integers(0, 10_000))
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 def test_the_order_of_what_was_said_and_the_names_of_labels_do_not_matter(seed):
     said, _ = crowd(seed, 15, 3, (0.9, 0.7, 0.6, 0.8))
     one = consensus(Choices.of(said, WORDS))

@@ -30,7 +30,7 @@ def every_choice(a: float, b: float, tie: float, floor: float, side: float = 0.0
 
 
 @given(a=SCORE, b=SCORE, tie=st.floats(-5, 5), floor=SCORE, side=st.floats(-5, 5))
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_the_four_choices_are_one_distribution_and_the_formulas(a, b, tie, floor, side):
     found = every_choice(a, b, tie, floor, side).exp()
     assert float(found.sum()) == pytest.approx(1.0, abs=1e-12)
@@ -38,14 +38,14 @@ def test_the_four_choices_are_one_distribution_and_the_formulas(a, b, tie, floor
 
 
 @given(a=SCORE, b=SCORE, tie=st.floats(-5, 5), floor=SCORE, side=st.floats(-5, 5))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_the_sides_do_not_matter_to_who_does_not_lean(a, b, tie, floor, side):
     one, other = every_choice(a, b, tie, floor, side), every_choice(b, a, tie, floor, -side)
     assert torch.allclose(one, other[[1, 0, 2, 3]], rtol=1e-12, atol=1e-12)
 
 
 @given(a=SCORE, b=SCORE, shift=st.floats(-50, 50))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_without_a_floor_only_the_difference_counts(a, b, shift):
     one = every_choice(a, b, -0.5, -math.inf)
     assert one[3] == -math.inf

@@ -27,7 +27,7 @@ def test_weight_is_the_share_of_words_that_changed(original, revision, weight):
 
 
 @given(st.text(max_size=40), st.text(max_size=40))
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_weight_lies_between_0_and_1(original, revision):
     assert 0.0 <= edit_weight(original, revision) <= 1.0
     assert edit_weight(original, original) == 0.0

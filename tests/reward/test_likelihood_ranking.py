@@ -44,14 +44,14 @@ def rankings(draw):
 
 
 @given(rankings(), st.integers(0, 2))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_sum_over_the_orders_that_tiers_allow(ranking, padding):
     scores, tiers, rest = ranking
     assert found(scores, tiers, rest, padding) == pytest.approx(plain(scores, tiers, rest), rel=1e-9)
 
 
 @given(rankings(), st.floats(-100, 100))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_only_differences_count(ranking, shift):
     scores, tiers, rest = ranking
     assert found([s + shift for s in scores], tiers, rest) == pytest.approx(found(scores, tiers, rest), rel=1e-9)

@@ -30,7 +30,7 @@ def every_grade(score, thresholds, severity=0.0, log_scale=0.0, dtype=torch.floa
     severity=st.floats(-2, 2),
     log_scale=st.floats(-1, 1),
 )
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_grades_are_one_distribution_and_the_cumulative_link(score, first, gaps, severity, log_scale):
     thresholds = [first + sum(gaps[:j]) for j in range(len(gaps) + 1)]
     found = every_grade(score, thresholds, severity, log_scale).exp()
@@ -41,7 +41,7 @@ def test_grades_are_one_distribution_and_the_cumulative_link(score, first, gaps,
 
 
 @given(score=st.floats(-5, 5), shift=st.floats(-5, 5))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_a_severe_annotator_is_a_lower_score(score, shift):
     thresholds = [-1.0, 0.2, 1.5]
     assert torch.allclose(every_grade(score, thresholds, shift), every_grade(score - shift, thresholds), atol=1e-9)

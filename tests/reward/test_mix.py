@@ -32,7 +32,7 @@ def test_people_alone_by_default():
 
 
 @given(start=st.floats(0, 5), end=st.one_of(st.none(), st.floats(0, 5)), progress=st.floats(0, 1))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_the_total_is_the_weighted_sum_of_the_breakdown(start, end, progress):
     mix = Mix(start, end, {"right_answer": 1.5})
     mixed = mix.combine({"right_answer": RIGHT}, HUMAN, progress)

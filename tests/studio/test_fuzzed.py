@@ -45,7 +45,6 @@ def test_nothing_that_fits_the_openapi_or_nearly_breaks_the_studio(people):
             @given(case=strategy)
             @settings(
                 max_examples=EXAMPLES,
-                deadline=None,
                 database=None,
                 phases=[Phase.generate],
                 suppress_health_check=list(HealthCheck),

@@ -53,7 +53,7 @@ def test_a_louder_recording_is_spoken_in_the_same_way():
             assert soft[name] == pytest.approx(loud[name], abs=0.06), name
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(st.integers(0, 9000), st.sampled_from(["silence", "noise", "click", "full"]), st.text(max_size=12))
 def test_any_sound_and_text_give_the_same_names_and_numbers(count, kind, text):
     rng = np.random.default_rng(count)

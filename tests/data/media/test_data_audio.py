@@ -8,7 +8,7 @@ from harken.data.media import audio
 from harken.data.media.limits import MediaError
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(seed=st.integers(0, 2**31), samples=st.integers(1, 300), rate=st.sampled_from([8_000, 16_000, 44_100]))
 def test_wav_round_trip_is_exact_to_half_a_step(seed, samples, rate):
     wave = noise(seed, samples)
@@ -89,7 +89,7 @@ def test_a_wav_from_a_pipe_does_not_know_its_length_and_is_whole():
     assert audio.decode(bytes(data), 8_000).shape == (40,)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(at=st.integers(0, 10_000), value=st.integers(0, 255), kind=st.sampled_from(["WAV", "FLAC", "OGG"]))
 def test_a_damaged_sound_raises_nothing_but_media_errors(at, value, kind):
     data = bytearray(sound(noise(5, 200), 8_000, kind))
@@ -101,7 +101,7 @@ def test_a_damaged_sound_raises_nothing_but_media_errors(at, value, kind):
         assert str(error)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(
     data=st.binary(max_size=200),
     head=st.sampled_from([b"", b"RIFF\xff\0\0\0WAVE", b"fLaC", b"OggS", b"FORM\0\0\0\1AIFF"]),

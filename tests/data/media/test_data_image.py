@@ -9,7 +9,7 @@ from harken.data.media import image
 from harken.data.media.limits import MediaError
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(seed=st.integers(0, 2**31), height=st.integers(1, 9), width=st.integers(1, 9))
 def test_png_round_trip_is_exact_and_deterministic(seed, height, width):
     pixels = picture(seed, height, width)
@@ -110,7 +110,7 @@ def test_a_cut_picture_is_refused_or_has_lost_no_pixel(kind):
     assert refused >= len(data) - 20
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(at=st.integers(0, 10_000), value=st.integers(0, 255), kind=st.sampled_from(sorted(FORMATS)))
 def test_a_damaged_picture_raises_nothing_but_media_errors(at, value, kind):
     data = bytearray(encoded(Image.fromarray(picture(4, 6, 7)), kind.split()[0], **FORMATS[kind]))
@@ -121,7 +121,7 @@ def test_a_damaged_picture_raises_nothing_but_media_errors(at, value, kind):
         assert str(error)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(
     data=st.binary(max_size=200), head=st.sampled_from([b"", b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"GIF89a", b"BM"])
 )

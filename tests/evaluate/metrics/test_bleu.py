@@ -33,7 +33,7 @@ def plain_bleu(hypotheses, references):
     return 100 * brevity * math.exp(sum(math.log(m / t) for m, t in zip(matches, totals, strict=True)) / 4)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(texts)
 def test_it_agrees_with_a_plain_reading_also_with_ragged_references(found):
     hypotheses, references = [text for text, _ in found], [known for _, known in found]
@@ -45,7 +45,7 @@ def test_it_agrees_with_a_plain_reading_also_with_ragged_references(found):
     assert score == pytest.approx(bleu(hypotheses[::-1], references[::-1]))
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(texts)
 def test_a_perfect_text_has_100(found):
     hypotheses = [text for text, _ in found]

@@ -64,7 +64,7 @@ def test_any_statistic_and_the_mean_are_resampled_alike():
     assert low <= np.median(values) <= high
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(some, st.integers(0, 5))
 def test_it_is_deterministic_within_the_values_and_grows_with_the_level(values, seed):
     wide = bootstrap_interval(values, level=0.99, resamples=300, seed=seed)

@@ -28,7 +28,7 @@ def plain_error(p, y, bins):
     return total
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(predictions, st.integers(1, 12))
 def test_it_agrees_with_a_plain_reading(found, bins):
     p, y = [x for x, _ in found], [z for _, z in found]

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from harken.evaluate.metrics.exactness import exactness
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(st.booleans(), min_size=1, max_size=200))
 def test_it_agrees_with_wilsons_formula(flags):
     n, p, z = len(flags), sum(flags) / len(flags), 1.959963984540054

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from harken.evaluate.metrics.kl import kl_of_best_of, sequence_kl
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.integers(2, 6), st.integers(1, 7), st.integers(0, 10_000))
 def test_it_agrees_with_a_plain_reading(n, t, seed):
     rng = np.random.default_rng(seed)

@@ -25,7 +25,7 @@ def rise(form, d, alpha, beta):
     return d * (alpha - beta * math.log(d)) if d > 0 else 0.0
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.integers(1, 7), st.integers(1, 4), st.integers(0, 10_000))
 def test_the_best_of_n_is_the_mean_over_all_draws(count, levels, seed):
     """Every way to draw n of the samples is listed; of the best ones each is taken as often."""
@@ -65,7 +65,7 @@ def test_what_has_no_best_of_n_is_refused(proxy, values, sizes, why):
         best_of_n_means(proxy, values, sizes)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.integers(1, 6), st.floats(0.05, 5.0), st.integers(0, 10_000))
 def test_no_other_policy_earns_more_under_the_penalty(count, beta, seed):
     rng = np.random.default_rng(seed)
@@ -95,7 +95,7 @@ def test_without_a_penalty_only_the_proxy_s_favourites_are_left():
         regularised_means(proxy, gold, -1.0)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.sampled_from(FORMS), st.floats(-3, 3), st.floats(-3, 3), st.integers(1, 5), st.integers(0, 10_000))
 def test_a_curve_of_the_form_is_found_again(form, alpha, beta, rows, seed):
     d = np.random.default_rng(seed).uniform(0, 3, size=(rows, 6))
@@ -105,7 +105,7 @@ def test_a_curve_of_the_form_is_found_again(form, alpha, beta, rows, seed):
     assert found(d[0]) == pytest.approx(made[0], abs=1e-6)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.sampled_from(FORMS), st.integers(0, 10_000))
 def test_the_fit_is_numpy_s_least_squares(form, seed):
     rng = np.random.default_rng(seed)
@@ -135,7 +135,7 @@ def test_the_intervals_are_those_of_fits_to_resampled_rows():
     assert found.turning_interval[0] < found.turning_point < found.turning_interval[1]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.sampled_from(FORMS), st.floats(0.1, 3), st.floats(0.5, 3))
 def test_gold_is_largest_at_the_turning_point(form, alpha, beta):
     turn = float(turning_points(form, np.array([[alpha, beta]]))[0])

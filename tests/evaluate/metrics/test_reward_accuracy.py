@@ -20,7 +20,7 @@ def test_a_worked_example():
     assert found.low <= found.rate <= found.high
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(rows)
 def test_it_agrees_with_a_plain_reading_and_swapping_sides_changes_nothing(found):
     a, b, choices = ([row[at] for row in found] for at in range(3))
@@ -36,7 +36,7 @@ def test_it_agrees_with_a_plain_reading_and_swapping_sides_changes_nothing(found
     assert reward_accuracy(b, a, swapped, resamples=50) == accuracy
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(rows)
 def test_a_model_against_its_own_choices_is_always_right(found):
     a, b = [row[0] for row in found], [row[1] for row in found]

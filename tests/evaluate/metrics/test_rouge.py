@@ -47,7 +47,7 @@ def test_tokens_by_script(language, text, tokens):
     assert Tokenizer(language).tokenize(text) == tokens
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(ascii_text, ascii_text)
 def test_on_ascii_it_is_what_rouge_score_gives(said, known):
     expected = RougeScorer(["rougeL"]).score(known, said)["rougeL"].fmeasure
@@ -57,7 +57,7 @@ def test_on_ascii_it_is_what_rouge_score_gives(said, known):
 short = st.text("ab 数字七", max_size=9)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(short, st.lists(short, min_size=1, max_size=3))
 def test_it_agrees_with_a_plain_reading_against_the_best_reference(said, known):
     cut = Tokenizer("zh").tokenize
@@ -65,7 +65,7 @@ def test_it_agrees_with_a_plain_reading_against_the_best_reference(said, known):
     assert rouge_l([said], [known], "zh") == pytest.approx(100 * best)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(any_text, any_text)
 def test_perfect_is_100_in_any_script_and_order_of_texts_does_not_matter(one, other):
     score = rouge_l([one], [[other, one]])

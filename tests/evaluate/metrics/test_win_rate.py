@@ -19,7 +19,7 @@ def test_small_differences_are_ties():
     assert (found.wins, found.ties, found.losses) == (1, 1, 1)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(pairs, st.sampled_from([0.0, 1.0]))
 def test_what_one_wins_the_other_loses(scores, tolerance):
     a, b = [x for x, _ in scores], [y for _, y in scores]
@@ -31,7 +31,7 @@ def test_what_one_wins_the_other_loses(scores, tolerance):
     assert one.rate == pytest.approx(plain / len(scores))
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(pairs, st.randoms())
 def test_order_does_not_matter(scores, random):
     mixed = random.sample(scores, len(scores))

@@ -98,7 +98,7 @@ def test_a_crowd_answers_as_one_of_its_members_drawn_by_the_counts():
     assert Counter(ask(rated, Rate("p", "p0"), seed=s).score for s in range(400))[5] == pytest.approx(300, abs=40)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(said=st.lists(statements, min_size=1, max_size=8), seed=st.integers(0, 2**32))
 def test_whatever_is_on_record_is_answered_sensibly(said, seed):
     record = on_record(*said)

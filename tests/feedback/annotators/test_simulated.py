@@ -44,7 +44,7 @@ def test_it_is_an_annotator_that_never_says_it_is_a_person():
         SimulatedAnnotator("x", gold, improve, 0.0, 0.0, 1.0, 0, kind="human")
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(a=scores, b=scores)
 def test_without_noise_it_is_the_hidden_rule(a, b):
     said = ask(SHARP, Compare("p", "c0", "c1"), (a, b))
@@ -68,7 +68,7 @@ def test_across_prompts_each_is_judged_as_an_answer_to_its_own():
     assert strict.answer(prompts, Compare("q", "y", "x", "p"), shown).choice == "a"
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(values=st.lists(scores, min_size=2, max_size=6, unique=True))
 def test_without_noise_it_ranks_by_the_hidden_rule(values):
     names = tuple(shown(*values))
@@ -81,7 +81,7 @@ def test_grades_rise_with_gold(value, grade):
     assert ask(SHARP, Rate("p", "c0"), [value]) == Rating("p", "c0", grade)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(value=scores, mild=st.floats(-2, 2), more=st.floats(0, 2), noise=st.floats(0, 1))
 def test_the_severe_never_grade_higher(value, mild, more, noise):
     one = replace(SHARP, noise=noise, severity=mild)
@@ -95,7 +95,7 @@ def test_an_edit_mends_what_can_be_mended():
     assert ask(CARELESS, Revise("p", "c0"), [1.0]) is None
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(values=st.tuples(scores, scores, scores), seed=st.integers(0, 2**62), name=st.sampled_from(["simulated-x", "y"]))
 def test_what_it_says_depends_on_seed_id_and_question_alone(values, seed, name):
     asked = [Compare("p", "c0", "c1"), Rate("p", "c2"), Rank("p", ("c0", "c1", "c2")), Revise("p", "c1")]

@@ -22,7 +22,7 @@ def answered(desk: Desk, item: int) -> list[str]:
     return [t.annotator for t in desk.turns_at(item) if t.ended == "answered" and not t.repeat]
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(
     st.integers(1, 6),
     st.integers(1, 4),
@@ -65,7 +65,7 @@ def test_counts_are_those_of_a_plain_reading_and_nobody_gets_an_item_twice(items
         assert desk.left(1) == overlap * items - done
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.integers(1, 20), st.integers(1, 5), st.integers(5, 12), st.randoms(use_true_random=False))
 def test_if_all_answer_in_time_the_overlap_is_exact(items, overlap, people, chance):
     desk = desk_of(items, overlap)

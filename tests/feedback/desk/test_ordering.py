@@ -24,7 +24,7 @@ def doubtful(items: list[Item], unsure: set[int]) -> dict[str, list[float]]:
     return out
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.integers(0, 150), st.integers(0, 30), st.sampled_from(["bald", "disagreement", "random"]), st.integers(0, 9))
 def test_every_comparison_has_one_place_whatever_is_known(scored, others, policy, seed):
     items = pairs(scored + others)

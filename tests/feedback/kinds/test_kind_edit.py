@@ -32,7 +32,7 @@ def test_the_revision_is_a_completion_that_beats_the_original():
     assert pairs(said, "ada") == [(better.id, "p0")]
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(said=edits())
 def test_a_revisions_id_depends_on_the_edit_and_its_author_alone(said):
     one = revision(said, "ada").id

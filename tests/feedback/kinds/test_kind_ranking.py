@@ -31,7 +31,7 @@ def test_which_beats_which():
     assert pairs(said) == [("p0", "p1"), ("p0", "p2"), ("p0", "p3"), ("p1", "p3"), ("p2", "p3")]
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(said=rankings())
 def test_pairs_are_an_order(said):
     place = {name: i for i, tier in enumerate([*said.tiers, said.rest]) for name in tier}

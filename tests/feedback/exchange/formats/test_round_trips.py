@@ -25,9 +25,7 @@ from stores import (
 from harken.feedback.exchange.door import FORMATS, export_file, find_place, import_file
 from harken.types import Answer, Audio, Comparison, Edit, Image, Message, Prompt, Ranking, Rating, Text
 
-SOME = settings(
-    max_examples=10, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
-)
+SOME = settings(max_examples=10, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 WHOLE = ("parquet", "label_studio", "argilla", "table")
 
 
