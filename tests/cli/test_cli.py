@@ -27,7 +27,9 @@ def test_help_names_every_verb_and_loads_no_torch():
     assert done.returncode == 0
     for verb in ("demo", "run", "sft", "collect", "reward", "align", "evaluate", "report"):
         assert verb in done.stdout
-    code = "import sys, harken.cli.main; print('torch' in sys.modules)"
+    verbs = ("demo", "run", "sft", "collect", "reward", "align", "evaluate", "report", "data", "feedback", "studio")
+    loaded = ", ".join(f"harken.cli.{verb}" for verb in ("main", *verbs))
+    code = f"import sys, {loaded}; print('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=ENVIRONMENT)
     assert done.stdout.strip() == "False"
 

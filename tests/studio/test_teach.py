@@ -134,6 +134,7 @@ def _policy(runs: Path) -> str:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 def test_a_run_is_stopped_found_again_by_another_studio_and_goes_on(people, tmp_path):
     studio, olga, ann = people.studio, people.client("olga", "owner"), people.client("ann")
     post(olga, "", 201, name="long", size=recipe(studio, "long", *LONG))

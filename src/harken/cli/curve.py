@@ -8,7 +8,8 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from harken.cli.session import Stop, console, doors
+from harken.cli.options import console
+from harken.cli.session import Stop, doors
 from harken.data.blobs import Blobs
 from harken.evaluate.metrics.calibration import Bin
 from harken.evaluate.plots import Series, curves, reliability

@@ -10,7 +10,8 @@ from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 from sqlalchemy.exc import SQLAlchemyError
 
-from harken.cli.words import errors, in_words
+from harken.cli.options import errors
+from harken.cli.words import in_words
 from harken.feedback.exchange.load import Imported, Stopped, import_data
 from harken.feedback.exchange.mapping import find_mapping, shipped
 

@@ -4,9 +4,8 @@ from pathlib import Path
 
 import typer
 
-from harken.cli.session import OUT, OVERRIDES, RESUME, console, go
+from harken.cli.options import OUT, OVERRIDES, RESUME, console, session
 from harken.cli.table import print_results
-from harken.demo.recipe import demo_recipe
 
 app = typer.Typer(add_completion=False)
 
@@ -26,5 +25,5 @@ def demo(
     ),
 ) -> None:
     """The whole loop on a small task."""
-    done = go(lambda: demo_recipe(seed, quick, annotator, overrides or []), out, resume)
+    done = session().go_demo(seed, quick, annotator, overrides, out, resume)
     print_results(console, done.folder)

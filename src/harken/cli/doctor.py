@@ -6,7 +6,8 @@ from pathlib import Path
 import typer
 from rich.table import Table
 
-from harken.cli.session import Stop, console, doors
+from harken.cli.options import console
+from harken.cli.session import Stop, doors
 from harken.models.doctor import Finding, examine
 from harken.models.load import Dtype, load_model, weights_dtype
 

@@ -5,7 +5,8 @@ from pathlib import Path
 import typer
 from rich.console import Console
 
-from harken.cli.words import errors, in_words
+from harken.cli.options import errors
+from harken.cli.words import in_words
 from harken.data.blobs import Blobs
 from harken.feedback.backup import backup as copy_store
 from harken.feedback.desk.owning import own_desk

@@ -1,5 +1,6 @@
 """`harken`: finds the verb, loads its file and no other, and turns errors into words."""
 
+import gc
 import importlib
 import sys
 from typing import Any
@@ -61,6 +62,8 @@ def root() -> None:
 
 def run() -> None:
     """The console script."""
+    # Loading torch and transformers makes so many objects that looking for rubbish among them takes most of a second.
+    gc.set_threshold(10_000)
     app()
 
 

@@ -4,9 +4,8 @@ from pathlib import Path
 
 import typer
 
-from harken.cli.session import OUT, OVERRIDES, RECIPE, RESUME, SKIP_BAD, console, go, with_flags
+from harken.cli.options import OUT, OVERRIDES, RECIPE, RESUME, SKIP_BAD, console, session
 from harken.cli.table import print_results
-from harken.pipeline.recipe import read_recipe
 
 app = typer.Typer(add_completion=False)
 
@@ -22,5 +21,5 @@ def run(
     skip_bad: bool = SKIP_BAD,
 ) -> None:
     """The whole loop from a recipe."""
-    done = go(lambda: read_recipe(recipe, with_flags(overrides, skip_bad)), out, resume)
+    done = session().go_recipe(recipe, overrides, out, resume, skip_bad)
     print_results(console, done.folder)

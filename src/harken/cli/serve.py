@@ -11,7 +11,8 @@ import typer
 import yaml
 from rich.console import Console
 
-from harken.cli.words import errors, in_words
+from harken.cli.options import errors
+from harken.cli.words import in_words
 from harken.data.settings import validate
 from harken.models.load import Dtype, load_model, weights_dtype
 from harken.serve.server import name_of, serve

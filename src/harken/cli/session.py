@@ -8,18 +8,16 @@ from pathlib import Path
 from types import FrameType
 
 import typer
-from rich.console import Console
 from rich.markup import escape
 
+from harken.cli.options import console, errors
 from harken.cli.progress import Bars
+from harken.demo.recipe import demo_recipe
 from harken.demo.world import make_world
-from harken.pipeline.recipe import Recipe
+from harken.pipeline.recipe import Recipe, read_recipe
 from harken.pipeline.run import InputMissing, Run, RunError, Stage
 from harken.pipeline.stages import stages
 from harken.train.loop import Interrupted
-
-console = Console()
-errors = Console(stderr=True)
 
 
 class Stop:
@@ -101,18 +99,21 @@ def _execute_verb(run: Run, chosen: Sequence[Stage]) -> None:
             return
 
 
-def with_flags(overrides: Sequence[str] | None, skip_bad: bool) -> list[str]:
-    """Overrides as typed, and those that flags stand for."""
-    return [*(overrides or []), *(["data.skip_bad=true"] if skip_bad else [])]
+def go_recipe(
+    recipe: Path,
+    overrides: Sequence[str] | None,
+    out: Path | None,
+    resume: bool,
+    skip_bad: bool,
+    verb: str | None = None,
+) -> Run:
+    """Run a recipe's file: overrides as typed, and those that flags stand for; the rest as `go`."""
+    said = [*(overrides or []), *(["data.skip_bad=true"] if skip_bad else [])]
+    return go(lambda: read_recipe(recipe, said), out, resume, verb)
 
 
-RECIPE = typer.Argument(..., help="The recipe, such as recipes/demo.yaml")
-OUT = typer.Option(None, "--out", help="The run's folder; runs/NAME if not said.", show_default=False)
-RESUME = typer.Option(False, "--resume", help="Go on with what the folder holds; begins if it is empty.")
-SKIP_BAD = typer.Option(False, "--skip-bad", help="Leave bad records of data.prompts out; counts and lists them.")
-OVERRIDES = typer.Argument(
-    None,
-    metavar="[KEY=VALUE]...",
-    help="Override any key of the recipe, such as algorithm.clip=0.1",
-    show_default=False,
-)
+def go_demo(
+    seed: int, quick: bool, annotator: str, overrides: Sequence[str] | None, out: Path | None, resume: bool
+) -> Run:
+    """Run the demo's recipe."""
+    return go(lambda: demo_recipe(seed, quick, annotator, overrides or []), out, resume)

@@ -4,9 +4,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import typer
-from rich.console import Console
 
-errors = Console(stderr=True)
+from harken.cli.options import errors
 
 
 @contextmanager
