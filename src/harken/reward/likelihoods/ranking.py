@@ -36,6 +36,8 @@ def log_likelihood(
     # Without ties every tier is one item, and all statements are one sum.
     strict = ranked.sum(1) == tiers
     out = scores.new_zeros(len(scores), scores.shape[2])
+    if len(strict) and strict.all():
+        return _without_ties(scores, tier, ranked)
     if strict.any():
         out = out.index_put((strict,), _without_ties(scores[strict], tier[strict], ranked[strict]))
     # With ties, statements whose tiers are of the same sizes are summed together, best tier first.
@@ -64,12 +66,17 @@ def _alike(
 def _without_ties(
     scores: Float[Tensor, "M I K"], tier: Int[Tensor, "M I"], ranked: Bool[Tensor, "M I"]
 ) -> Float[Tensor, "M K"]:
-    """Each ranked item against itself and all that stands below it."""
-    beaten = (tier[:, None, :] >= tier[:, :, None]) & (tier >= 0)[:, None, :]
+    """Each ranked item against itself and all that stands below it; only as many items as are ranked at most."""
+    most = int(ranked.sum(1).max())
+    placed = torch.where(ranked, tier, tier.shape[1]).argsort(dim=1, stable=True)[:, :most]
+    counted, level = ranked.gather(1, placed), tier.gather(1, placed)
+    beaten = (tier[:, None, :] >= level[:, :, None]) & (tier >= 0)[:, None, :]
     # An item that is not ranked is chosen of itself alone here, and left out of the sum.
-    beaten = torch.where(ranked[:, :, None], beaten, torch.eye(tier.shape[1], dtype=torch.bool, device=tier.device))
+    itself = placed[:, :, None] == torch.arange(tier.shape[1], device=tier.device)
+    beaten = torch.where(counted[:, :, None], beaten, itself)
     every = scores[:, None, :, :].masked_fill(~beaten[..., None], -math.inf)
-    return torch.where(ranked[..., None], scores - every.logsumexp(2), 0.0).sum(1)
+    own = scores.gather(1, placed[..., None].expand(-1, -1, scores.shape[2]))
+    return torch.where(counted[..., None], own - every.logsumexp(2), 0.0).sum(1)
 
 
 def _in_tiers(scores: Float[Tensor, "M I K"], sizes: tuple[int, ...]) -> Float[Tensor, "M K"]:
