@@ -20,15 +20,15 @@ install: .venv/.installed  ## .venv with all that demo, test and check need
 	touch $@
 
 test: install  ## the whole suite
-	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile -m "not soak" --ignore tests/browser
-	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile -m "not soak" tests/browser
+	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal -m "not soak" --ignore tests/browser
+	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal -m "not soak" tests/browser
 
 check: install  ## format, lint, types, layers, house rules, fast tests
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile -m "not slow and not soak"
+	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal -m "not slow and not soak"
 
 soak: install  ## the long proofs
 	$(BIN)/python -m pytest -m soak

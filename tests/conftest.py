@@ -1,5 +1,6 @@
 """One thread: these tests are small, and the bits of a run depend on the number of threads."""
 
+import gc
 import os
 
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
@@ -14,6 +15,8 @@ import pytest
 import torch
 
 torch.set_num_threads(1)
+# As `harken` does: what libraries made while they loaded is looked through less often.
+gc.set_threshold(10_000)
 # How long a test takes says something of the machine, and nothing of what is tested.
 hypothesis.settings.register_profile("harken", deadline=None)
 hypothesis.settings.load_profile("harken")

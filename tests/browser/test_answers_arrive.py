@@ -103,6 +103,9 @@ def test_a_closed_tab_with_unsent_answers_is_opened_again(person):
     page.close()
     assert person.place.store.answers(annotator=person.name) == []
     person.page = person.new_page()
+    person.page.goto(f"{person.place.address}/nowhere")
+    while person.page.evaluate("navigator.locks.query().then((locks) => locks.held.length)"):
+        person.page.wait_for_timeout(50)  # the browser is still closing the tab
     person.open(slug)
     # The same items as the closed window had, which nobody else can be given for a while.
     assert person.shown() == before

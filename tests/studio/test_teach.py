@@ -67,6 +67,7 @@ def rows(path: Path) -> list[dict]:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("database", ["sqlite", pytest.param("postgresql", marks=pytest.mark.soak)], indirect=True)
 def test_what_people_say_in_the_studio_teaches_a_model_and_they_compare_it_blind(people, tmp_path):
     studio, olga, ann = people.studio, people.client("olga", "owner"), people.client("ann")
     size = recipe(studio, "tiny")

@@ -4,8 +4,6 @@ import unicodedata
 from collections.abc import Sequence
 from statistics import fmean
 
-from rouge_score.rouge_scorer import RougeScorer
-
 from harken.evaluate.metrics.bleu import check_references
 
 # Scripts written without spaces whose characters carry meaning one by one: kana, Han and its extensions, bopomofo.
@@ -62,6 +60,9 @@ def rouge_l(hypotheses: Sequence[str], references: Sequence[Sequence[str]], lang
         ValueError: no texts, unequal lengths, or a text without a reference.
     """
     check_references(hypotheses, references)
+    # With it comes nltk, and with that scikit-learn and pandas: most of a second that no run should wait for.
+    from rouge_score.rouge_scorer import RougeScorer
+
     scorer = RougeScorer(["rougeL"], tokenizer=Tokenizer(language))
     best = [
         scorer.score_multi(list(known), text)["rougeL"].fmeasure
