@@ -36,7 +36,7 @@ def table(delimiter: str, end: str = "\n") -> str:
         ("a.csv", "\ufeff" + table(",", "\r\n"), {}),
         ("a.tsv", table("\t"), {}),
         ("a.data", table(","), {"format": "csv"}),
-        ("a.csv.gz", gzip.compress(table(",").encode()), {}),
+        ("a.csv.gz", gzip.compress(table(",").encode(), mtime=0), {}),
         ("a.zip", {"in/a.csv": table(","), "__MACOSX/in/._a.csv": b"\x00\x05"}, {"files": "in/*.csv", "zip": "*.zip"}),
         ("a.npz", {n: np.array(c) for n, c in zip(CELLS[0], zip(*CELLS[1:], strict=True), strict=True)}, {}),
     ],
