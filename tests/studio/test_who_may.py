@@ -47,6 +47,7 @@ WANTED = {
         ("post", "/api/v1/projects"),
         ("patch", "/api/v1/projects/{slug}"),
         ("post", "/api/v1/projects/{slug}/items"),
+        ("post", "/api/v1/media/remote"),
         ("post", "/api/v1/projects/{slug}/order"),
         ("post", "/api/v1/projects/{slug}/gold"),
         ("get", "/api/v1/teach"),

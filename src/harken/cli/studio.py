@@ -10,6 +10,7 @@ import typer
 import uvicorn
 from rich.console import Console
 from sqlalchemy.exc import DBAPIError
+from typer.main import get_current_context
 
 from harken.feedback.database import StoreError
 from harken.studio.accounts import SETTLED, Accounts, Role, User
@@ -30,6 +31,7 @@ DATABASE = typer.Option("", "--database", help="postgresql://NAME@HOST/BASE, or 
 LISTEN = typer.Option("127.0.0.1:8400", "--listen", help="Address and port; port 0 for any that is free.")
 NAMES = typer.Option(None, "--name", help="A host name that browsers may use, as behind a proxy.", show_default=False)
 SECURE = typer.Option(False, "--https", help="Browsers reach it by https, through a proxy.")
+REMOTE = typer.Option(False, "--remote-media", help="Programs may name pictures and sounds by a public address.")
 ENDPOINTS = typer.Option(
     None,
     "--model",
@@ -45,16 +47,16 @@ NEW_ROLE = typer.Argument(..., help="annotator, reviewer or owner.")
 
 @app.callback(help="The page where people answer, and see what their answers do.")
 def studio(
-    context: typer.Context,
     folder: Path = FOLDER,
     database: str = DATABASE,
     listen: str = LISTEN,
     name: list[str] | None = NAMES,
     https: bool = SECURE,
+    remote: bool = REMOTE,
     model: list[str] | None = ENDPOINTS,
 ) -> None:
     """Listen, print a link that works once, and serve until Ctrl-C."""
-    if context.invoked_subcommand is not None:
+    if get_current_context().invoked_subcommand is not None:
         return
     _check(model or ())
     host, _, port = listen.rpartition(":")
@@ -71,7 +73,7 @@ def studio(
             _fail(f"{listen} cannot be listened on: {taken.strerror}; try --listen {host}:0")
         names = tuple(name or ())
         config = StudioConfig(
-            folder, database, host, listening.getsockname()[1], names, https, endpoints=tuple(model or ())
+            folder, database, host, listening.getsockname()[1], names, https, remote, endpoints=tuple(model or ())
         )
         opened = _open(config)
         _greet(opened)

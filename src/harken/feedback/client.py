@@ -49,6 +49,15 @@ class StudioClient:
         found = self._send("POST", "/api/v1/media", params={"kind": modality}, content=data)
         return str(found.json()["sha256"])
 
+    def fetch(self, url: str, modality: Modality) -> str:
+        """Have the studio fetch a picture or a sound, where it was started with `--remote-media`; its SHA-256.
+
+        Raises:
+            StudioError: if it is refused.
+        """
+        found = self._send("POST", "/api/v1/media/remote", json={"kind": modality, "url": url})
+        return str(found.json()["sha256"])
+
     def add(self, prompts: Iterable[Prompt], completions: Iterable[Completion] = ()) -> None:
         """Have prompts with their completions there; their media are uploaded before.
 

@@ -19,7 +19,8 @@ class StudioConfig:
         port: there; 0 for any that is free.
         names: host names that requests may name besides the address, such as `studio.example.org`.
         secure: whether browsers reach it by https (behind a proxy): cookies are then sent over https alone.
-        private: whether webhooks may reach addresses that are not public.
+        remote: whether media may be fetched from addresses that programs name.
+        private: whether webhooks, and what is fetched, may reach addresses that are not public.
         endpoints: OpenAI-compatible servers that the chat page may talk to, each an address, and after a space the
             environment variable that holds its key, where it takes one.
     """
@@ -30,6 +31,7 @@ class StudioConfig:
     port: int = 8400
     names: tuple[str, ...] = ()
     secure: bool = False
+    remote: bool = False
     private: bool = False
     endpoints: tuple[str, ...] = ()
 

@@ -1,18 +1,24 @@
-"""The only way out of the studio: a POST to an address that somebody gave, checked when it is connected to.
+"""The only way out of the studio: to an address that somebody gave, checked when it is connected to.
 
 A name is resolved here, every address of it is checked, and the connection goes to the address that was checked: a
-name that answers differently the second time reaches nothing. Redirects are not followed.
+name that answers differently the second time reaches nothing. What is sent follows no redirects; what is fetched
+follows a few, each checked like the first.
 """
 
 import ipaddress
 import socket
-from collections.abc import Mapping
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
-from urllib.parse import urlsplit
+from urllib.parse import urljoin, urlsplit
 
 import httpx2
 
 SECONDS = 15.0
+LONGEST = 60.0
+"""Seconds for all that is fetched."""
+REDIRECTS = 5
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 GIVEN_OUT = ipaddress.IPv6Network("2000::/3")
 RELAYS = ipaddress.IPv4Network("192.0.0.0/24")
@@ -90,20 +96,52 @@ def post(url: str, body: bytes, headers: Mapping[str, str], private: bool) -> in
     Raises:
         Unreachable: if it must not be reached, or nothing came back.
     """
-    place = check(url, private)
-    name = urlsplit(url).hostname
+    with _asked("POST", url, private, body, headers) as response:
+        # What it says besides is not read: it could go on for ever.
+        return int(response.status_code)
+
+
+def fetch(url: str, most: int, private: bool) -> bytes:
+    """What lies at an address.
+
+    Args:
+        url: http or https.
+        most: bytes that it may have.
+        private: whether addresses that are not public are allowed, here and in redirects.
+
+    Raises:
+        Unreachable: if it, or where it leads, must not be reached; or it is too big, too slow, or not there.
+    """
+    until, asked = time.monotonic() + LONGEST, url
+    for _ in range(REDIRECTS + 1):
+        with _asked("GET", asked, private) as response:
+            if response.is_redirect:
+                asked = urljoin(asked, response.headers["location"])
+                continue
+            if response.status_code != 200:
+                raise Unreachable(f"{asked[:200]} answered {response.status_code}")
+            found = bytearray()
+            for piece in response.iter_bytes():
+                found += piece
+                if len(found) > most:
+                    raise Unreachable(f"{asked[:200]} has more than {most >> 20} MiB")
+                if time.monotonic() > until:
+                    raise Unreachable(f"{asked[:200]} took more than {LONGEST:.0f} s")
+            return bytes(found)
+    raise Unreachable(f"{url[:200]} leads on more than {REDIRECTS} times")
+
+
+@contextmanager
+def _asked(
+    method: str, url: str, private: bool, body: bytes | None = None, headers: Mapping[str, str] | None = None
+) -> Iterator[httpx2.Response]:
+    place, name = check(url, private), urlsplit(url).hostname
+    told = {**(headers or {}), "host": place.name}
     try:
         with (
             httpx2.Client(timeout=SECONDS, follow_redirects=False, trust_env=False) as client,
-            client.stream(
-                "POST",
-                place.url,
-                content=body,
-                headers={**headers, "host": place.name},
-                extensions={"sni_hostname": name},
-            ) as response,
+            client.stream(method, place.url, content=body, headers=told, extensions={"sni_hostname": name}) as response,
         ):
-            # What it says besides is not read: it could go on for ever.
-            return int(response.status_code)
+            yield response
     except (httpx2.HTTPError, httpx2.InvalidURL, ValueError) as error:
         raise Unreachable(f"{url[:200]}: {type(error).__name__}: {error}") from error

@@ -40,6 +40,7 @@ class Taking:
     def __init__(self, blobs: Blobs):
         self._blobs = blobs
         self.turns = anyio.Semaphore(AT_ONCE)
+        self.fetches = anyio.Semaphore(AT_ONCE)
         self._one = CapacityLimiter(1)
 
     async def take(self, data: bytes, kind: Modality) -> str:

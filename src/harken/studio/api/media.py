@@ -2,19 +2,22 @@
 
 import json
 from collections.abc import Iterator
-from typing import Literal
 
 from fastapi import APIRouter, HTTPException, Request, Response
 from fastapi.responses import StreamingResponse
+from pydantic import Field
 from starlette.concurrency import run_in_threadpool
 
 from harken.data.media.limits import MediaError, UnknownFormatError
+from harken.studio.api.answering import Body
 from harken.studio.api.bodies import StrictRoute
-from harken.studio.api.deps import Answerer, TheStudio
+from harken.studio.api.deps import Answerer, TheStudio, Writer
 from harken.studio.media import MOST_PART, part
+from harken.studio.outward import Unreachable, fetch
 from harken.studio.showing import part_of
 from harken.studio.state import Studio
-from harken.types import Audio, Image
+from harken.studio.taking import UPLOADS
+from harken.types import Audio, Image, Modality
 
 router = APIRouter(tags=["media"], route_class=StrictRoute)
 FOREVER = "private, max-age=31536000, immutable"
@@ -76,16 +79,43 @@ async def peaks(sha256: str, studio: TheStudio, visitor: Answerer) -> Response:
 
 
 @router.post("/api/v1/media", status_code=201, openapi_extra=ANY_BODY)
-async def upload(
-    kind: Literal["image", "audio"], request: Request, studio: TheStudio, visitor: Answerer
-) -> dict[str, object]:
+async def upload(kind: Modality, request: Request, studio: TheStudio, visitor: Answerer) -> dict[str, object]:
     """Keep a picture or a sound: the body is its bytes. What is no such medium, or too big, is refused."""
     async with studio.taking.turns:
-        data = await request.body()
+        return await _take(studio, await request.body(), kind)
+
+
+class Remote(Body):
+    """Where a picture or a sound lies."""
+
+    kind: Modality
+    url: str = Field(min_length=1, max_length=2000)
+
+
+@router.post("/api/v1/media/remote", status_code=201)
+async def remote(given: Remote, studio: TheStudio, visitor: Writer) -> dict[str, object]:
+    """Fetch a picture or a sound and keep it as an upload; off unless the studio was started with --remote-media."""
+    if not studio.config.remote:
+        raise HTTPException(403, "remote media are off; upload the bytes, or start the studio with --remote-media")
+    # A slow server keeps no upload waiting.
+    async with studio.taking.fetches:
         try:
-            sha256 = await studio.taking.take(data, kind)
-        except UnknownFormatError as unknown:
-            raise HTTPException(422, unknown.plain) from unknown
-        except MediaError as refused:
-            raise HTTPException(422, str(refused)) from refused
+            data = await run_in_threadpool(fetch, given.url, _most(given.kind), studio.config.private)
+        except Unreachable as why:
+            raise HTTPException(422, str(why)) from why
+        async with studio.taking.turns:
+            return await _take(studio, data, given.kind)
+
+
+def _most(kind: Modality) -> int:
+    return UPLOADS.image_bytes if kind == "image" else UPLOADS.audio_bytes
+
+
+async def _take(studio: Studio, data: bytes, kind: Modality) -> dict[str, object]:
+    try:
+        sha256 = await studio.taking.take(data, kind)
+    except UnknownFormatError as unknown:
+        raise HTTPException(422, unknown.plain) from unknown
+    except MediaError as refused:
+        raise HTTPException(422, str(refused)) from refused
     return {"sha256": sha256, **part_of(studio, Image(sha256) if kind == "image" else Audio(sha256))}
