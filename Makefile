@@ -37,7 +37,8 @@ bench: install  ## the same steps by TRL and by harken, in turn; make bench ARGS
 	$(BIN)/pip install --disable-pip-version-check -q --no-build-isolation -e '.[bench]'
 	$(BIN)/python -m benchmarks.trl --json runs/benchmarks/trl.json $(ARGS)
 
-tools: install  ## what tests drive besides: Chromium and PostgreSQL (Debian, as root), axe-core (npm); without, those tests are skipped
+tools: install  ## what tests drive besides: Chromium and PostgreSQL (Debian, as root), axe-core (npm), TRL and datasets; without, those tests are skipped
+	@$(BIN)/python -c 'from importlib.util import find_spec as f; raise SystemExit(not (f("trl") and f("datasets")))' || $(BIN)/pip install --disable-pip-version-check -q --no-build-isolation -e '.[bench]'
 	@test -x /usr/bin/chromium || test "$$(id -u)" != 0 || (apt-get update -q && apt-get install -y -q chromium)
 	@ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1 || test "$$(id -u)" != 0 || (apt-get update -q && apt-get install -y -q postgresql)
 	@test -e .venv/axe/node_modules/axe-core/axe.min.js || ! command -v npm >/dev/null || npm install --no-audit --no-fund --ignore-scripts --prefix .venv/axe axe-core@4.14.1

@@ -150,12 +150,20 @@ class Listener(BaseHTTPRequestHandler):
         pass
 
 
-def test_a_webhook_is_signed_and_tried_again_until_it_is_heard(served, monkeypatch):
-    _, url, token = served
+@pytest.fixture
+def listener(monkeypatch: pytest.MonkeyPatch) -> Iterator[HTTPServer]:
+    """Somebody who is told, and soon told again what they refused."""
     monkeypatch.setattr(webhooks, "WAITS", (0.05,) * 7)
-    Listener.seen, Listener.refusals = [], 2
-    listener = HTTPServer(("127.0.0.1", 0), Listener)
-    threading.Thread(target=listener.serve_forever, daemon=True).start()
+    Listener.seen, Listener.refusals = [], 0
+    with HTTPServer(("127.0.0.1", 0), Listener) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield server
+        server.shutdown()
+
+
+def test_a_webhook_is_signed_and_tried_again_until_it_is_heard(served, listener):
+    _, url, token = served
+    Listener.refusals = 2
     with StudioClient(url, token) as client:
         there = f"http://127.0.0.1:{listener.server_port}/hook?x=1"
         made = client._send("POST", "/api/v1/webhooks", json={"url": there, "events": ["answer.created"]}).json()
@@ -170,7 +178,6 @@ def test_a_webhook_is_signed_and_tried_again_until_it_is_heard(served, monkeypat
             if told["delivered"]:
                 break
             time.sleep(0.05)
-    listener.shutdown()
     assert (told["delivered"], told["waiting"], "secret" in told) == (1, 0, False)
     assert len(Listener.seen) == 3
     assert len({headers["webhook-id"] for headers, _ in Listener.seen}) == 1
@@ -183,12 +190,8 @@ def test_a_webhook_is_signed_and_tried_again_until_it_is_heard(served, monkeypat
     assert json.loads(body)["data"]["key"] == item["key"]
 
 
-def test_a_delivery_that_breaks_is_counted_and_ends_no_other(served, monkeypatch):
+def test_a_delivery_that_breaks_is_counted_and_ends_no_other(served, listener):
     studio, url, token = served
-    monkeypatch.setattr(webhooks, "WAITS", (0.05,) * 7)
-    Listener.seen, Listener.refusals = [], 0
-    listener = HTTPServer(("127.0.0.1", 0), Listener)
-    threading.Thread(target=listener.serve_forever, daemon=True).start()
     known = {"events": ["answer.created"], "active": True, "created_at": datetime.now(UTC)}
     with studio.store.engine.execution_options(writes=True).begin() as connection:
         for secret in ("whsec_x", "whsec_AAAA"):
@@ -203,7 +206,6 @@ def test_a_delivery_that_breaks_is_counted_and_ends_no_other(served, monkeypatch
             if sum(one["delivered"] + one["given_up"] for one in told) == 3:
                 break
             time.sleep(0.05)
-    listener.shutdown()
     assert [(one["delivered"], one["given_up"]) for one in told] == [(0, 1), (1, 0), (1, 0)]
 
 

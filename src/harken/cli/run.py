@@ -1,25 +1,13 @@
 """`harken run`: the whole loop from a recipe."""
 
-from pathlib import Path
+from functools import partial
 
-import typer
-
-from harken.cli.options import OUT, OVERRIDES, RECIPE, RESUME, SKIP_BAD, console, session
+from harken.cli.options import console
+from harken.cli.stage import recipe_app
 from harken.cli.table import print_results
 
-app = typer.Typer(add_completion=False)
-
-
-@app.command(
-    help="The whole loop from a recipe: sft, collect, reward, align, evaluate, report; what is there already is kept."
+app = recipe_app(
+    None,
+    "The whole loop from a recipe: sft, collect, reward, align, evaluate, report; what is there already is kept.",
+    partial(print_results, console),
 )
-def run(
-    recipe: Path = RECIPE,
-    overrides: list[str] = OVERRIDES,
-    out: Path = OUT,
-    resume: bool = RESUME,
-    skip_bad: bool = SKIP_BAD,
-) -> None:
-    """The whole loop from a recipe."""
-    done = session().go_recipe(recipe, overrides, out, resume, skip_bad)
-    print_results(console, done.folder)

@@ -44,20 +44,25 @@ def visitor_of(request: Request) -> Visitor | None:
     return studio.accounts.visitor(shown) if shown else None
 
 
-def needs(scope: Scope) -> Any:
-    """A dependency: somebody who may do this.
+def allowed(request: Request, scope: Scope) -> Visitor:
+    """Who asks, if they may do what needs a scope.
 
     Raises:
         HTTPException: 401 where nobody is known, 403 where they may not.
     """
+    visitor = visitor_of(request)
+    if visitor is None:
+        raise HTTPException(401, "enter first: a session or a token is needed")
+    if scope not in visitor.scopes:
+        raise HTTPException(403, f"this needs the scope {scope!r}, which {visitor.user.name!r} does not have here")
+    return visitor
+
+
+def needs(scope: Scope) -> Any:
+    """A dependency: somebody who may do this; raises as `allowed`."""
 
     async def check(request: Request) -> Visitor:
-        visitor = visitor_of(request)
-        if visitor is None:
-            raise HTTPException(401, "enter first: a session or a token is needed")
-        if scope not in visitor.scopes:
-            raise HTTPException(403, f"this needs the scope {scope!r}, which {visitor.user.name!r} does not have here")
-        return visitor
+        return allowed(request, scope)
 
     return Depends(check)
 

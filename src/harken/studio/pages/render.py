@@ -13,7 +13,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from harken.studio.accounts import Scope, Visitor
-from harken.studio.api.deps import visitor_of
+from harken.studio.api.deps import allowed
 from harken.studio.words.speak import catalogue, chosen, speak
 
 PAGES = (
@@ -77,12 +77,12 @@ def may_see(scope: Scope) -> Any:
     """
 
     async def check(request: Request) -> Visitor:
-        visitor = visitor_of(request)
-        if visitor is None:
-            raise HTTPException(303, "enter first", {"Location": f"/enter?next={request.url.path}"})
-        if scope not in visitor.scopes:
-            raise HTTPException(403, f"this page needs the scope {scope!r}")
-        return visitor
+        try:
+            return allowed(request, scope)
+        except HTTPException as refused:
+            if refused.status_code == 401:
+                raise HTTPException(303, "enter first", {"Location": f"/enter?next={request.url.path}"}) from refused
+            raise
 
     return Depends(check)
 
