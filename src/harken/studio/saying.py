@@ -18,8 +18,8 @@ FIELDS = {
     "edit": {"candidate", "revision"},
 }
 REMARKS = ("flag", "comment", "skip")
-LONGEST = 10_000
-"""Letters of a remark."""
+LONGEST_REMARK, LONGEST_EDIT = 10_000, 100_000
+"""Letters of a comment, and of a revised text."""
 
 
 @dataclass(frozen=True)
@@ -103,13 +103,17 @@ def _remarks(turn: Turn, reply: Reply) -> tuple[Remark, ...]:
     for kind, text in reply.remarks.items():
         if kind not in REMARKS:
             raise ValueError(f"there is no remark {kind!r}; there are {', '.join(REMARKS)}")
-        if len(text) > LONGEST:
-            raise ValueError(f"a remark has at most {LONGEST} letters; this one has {len(text)}")
+        _bound("a comment", text, LONGEST_REMARK)
         if kind != "comment" or text.strip():
             # The same words again are the same remark, others another one, whatever they came with.
             digest = sha256(text.strip().encode()).hexdigest()[:16]
             out.append(Remark(f"{turn.key}/{kind}~{digest}", turn.item, turn.annotator, kind, text.strip()))
     return tuple(out)
+
+
+def _bound(what: str, words: str, most: int) -> None:
+    if len(words) > most:
+        raise ValueError(f"{what} has at most {most:,} letters, and this one has {len(words):,}; shorten it")
 
 
 def _feedback(studio: Studio, item: Item, turn: Turn, said: Mapping[str, Any]) -> dict[str, Feedback]:
@@ -138,6 +142,7 @@ def _feedback(studio: Studio, item: Item, turn: Turn, said: Mapping[str, Any]) -
             revision = said.get("revision")
             if not isinstance(revision, str):
                 raise ValueError("an edit gives the revised text as `revision`")
+            _bound("an edit", revision, LONGEST_EDIT)
             return {"": Edit(item.prompt_id, _real(real, said.get("candidate")), revision)}
 
 

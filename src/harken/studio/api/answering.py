@@ -21,8 +21,6 @@ from harken.types import Comparison, Edit, Feedback, Ranking, Rating
 router = APIRouter(prefix="/api/v1", tags=["answering"], route_class=StrictRoute)
 REOPENED = 10
 Name = Annotated[str, Field(max_length=128)]
-LONGEST_REMARK, LONGEST_EDIT = 10_000, 100_000
-"""Letters of a comment, and of a revised text."""
 
 
 class Body(BaseModel):
@@ -95,8 +93,6 @@ async def _keep(studio: Studio, name: str, given: Given) -> dict[str, Any]:
     turn = studio.desk.turns.get(given.key)
     if turn is None or turn.annotator != name:
         return {"key": given.key, "status": "refused", "why": "this item was not given to you"}
-    if (why := _too_long(given)) is not None:
-        return {"key": given.key, "status": "refused", "why": why}
     reply = Reply(given.key, given.said, given.seconds, given.amends, given.remarks)
     try:
         said = said_of(studio, turn, reply)
@@ -116,16 +112,6 @@ async def _keep(studio: Studio, name: str, given: Given) -> dict[str, Any]:
         _tell(studio, said)
     status = "other" if other else "there" if there else "kept"
     return {"key": given.key, "status": status}
-
-
-def _too_long(given: Given) -> str | None:
-    for words in given.remarks.values():
-        if len(words) > LONGEST_REMARK:
-            return f"a comment has at most {LONGEST_REMARK:,} letters, and this one has {len(words):,}; shorten it"
-    revision = given.said.get("revision")
-    if isinstance(revision, str) and len(revision) > LONGEST_EDIT:
-        return f"an edit has at most {LONGEST_EDIT:,} letters, and this one has {len(revision):,}; shorten it"
-    return None
 
 
 def _tell(studio: Studio, said: Said) -> None:
