@@ -33,8 +33,7 @@ from harken.data.descriptors.speech import RATE, syllables
 from harken.data.encoded import EncodedPrompts
 from harken.data.media import audio, image
 from harken.evaluate.metrics.exactness import exactness
-from harken.models.fusion.build import FamilyConfig, TextConfig
-from harken.models.fusion.config import AudioEncoderConfig, ImageEncoderConfig
+from harken.models.fusion.build import FamilyConfig
 from harken.pipeline.settings import RewardConfig
 from harken.pipeline.verbs import Feedback, Workplace, train_reward_model
 from harken.reward.combining import Summary
@@ -97,9 +96,11 @@ def described(said: Said, blobs: Blobs, size: Size, seed: int) -> Scoring:
 
 
 FAMILY = FamilyConfig(
-    TextConfig(hidden=64, layers=1, heads=4, intermediate=128, vocabulary=400),
-    ImageEncoderConfig(32, 32, 3, 8, 8, hidden=64, layers=1, pixel_mean=0.45, pixel_std=0.25),
-    AudioEncoderConfig(hidden=64, layers=1),
+    encoders={
+        "image": {"height": 32, "width": 32, "channels": 3, "hidden": 64, "pixel_mean": 0.45, "pixel_std": 0.25},
+        "audio": {"hidden": 64},
+    },
+    heads={"answer": {"hidden": 64, "layers": 1, "heads": 4, "intermediate": 128, "vocabulary": 400}},
 )
 
 

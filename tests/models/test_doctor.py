@@ -12,6 +12,7 @@ from tiny import prompts, tiny_model
 from harken.data.blobs import Blobs
 from harken.data.processor import IntegrityError
 from harken.models.doctor import Finding, examine, first_step
+from harken.models.fusion.stream import Stream
 from harken.models.load import load_model
 from harken.models.model import Model
 
@@ -50,9 +51,14 @@ def test_harkens_own_family_is_well():
 
 def blind(model: Model) -> None:
     """A model whose picture features are all the same: what a dropped picture looks like from outside."""
-    encoder = model.trunk.model.image_encoder
+    encoder = model.trunk.model.encoders["image"]
     forward = encoder.forward
-    encoder.forward = lambda pixels: torch.zeros_like(forward(pixels))
+
+    def same(*media):
+        stream = forward(*media)
+        return Stream(torch.zeros_like(stream.states), stream.real)
+
+    encoder.forward = same
 
 
 def test_a_blind_model_is_found(tmp_path):
@@ -107,7 +113,7 @@ def test_the_command(tmp_path, sick):
     model = tiny_model()
     if sick:
         with torch.no_grad():
-            for parameter in model.trunk.model.image_encoder.parameters():
+            for parameter in model.trunk.model.encoders["image"].parameters():
                 parameter.zero_()
     model.save(tmp_path / "m")
     command = [sys.executable, "-c", "from harken.cli.main import run; run()", "doctor", str(tmp_path / "m")]

@@ -35,8 +35,8 @@ def test_the_same_numbers_without_the_encoders(scene, tmp_path, layout, monkeypa
     def refuse(*args, **kwargs):
         raise AssertionError("an encoder ran")
 
-    monkeypatch.setattr(model.trunk.model.image_encoder, "forward", refuse)
-    monkeypatch.setattr(model.trunk.model.audio_encoder, "forward", refuse)
+    monkeypatch.setattr(model.trunk.model.encoders["image"], "forward", refuse)
+    monkeypatch.setattr(model.trunk.model.encoders["audio"], "forward", refuse)
     kept = model(batch, NEEDS)
     torch.testing.assert_close(kept.logprobs, plain.logprobs, atol=1e-5, rtol=1e-5)
     torch.testing.assert_close(kept.entropy, plain.entropy, atol=1e-5, rtol=1e-5)

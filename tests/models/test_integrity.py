@@ -52,7 +52,7 @@ def test_a_cut_placeholder_stops_the_forward(model, blobs):
 
 @pytest.mark.parametrize("modality", ["image", "audio"])
 def test_media_that_the_model_does_not_take_are_refused(blobs, modality):
-    trunk, hf = build(replace(TINY, **{modality: None}), CORPUS, 0)
+    trunk, hf = build(replace(TINY, encoders={**TINY.encoders, modality: None}), CORPUS, 0)
     deaf = Model(trunk, Processor(hf))
     prompt = prompts(blobs)[1 if modality == "image" else 3]
     with pytest.raises((IntegrityError, ValueError), match=modality):

@@ -8,15 +8,16 @@ from harken.data.blobs import Blobs
 from harken.data.media.audio import encode_wav
 from harken.data.media.image import encode_png
 from harken.data.processor import Processor
-from harken.models.fusion.build import FamilyConfig, TextConfig, build
-from harken.models.fusion.config import AudioEncoderConfig, ImageEncoderConfig
+from harken.models.fusion.build import FamilyConfig, build
 from harken.models.model import Model
 from harken.types import Audio, Image, Message, Prompt, Text
 
 TINY = FamilyConfig(
-    TextConfig(hidden=32, layers=2, heads=2, intermediate=48, vocabulary=300),
-    ImageEncoderConfig(hidden=16, heads=2, patch_width=4),
-    AudioEncoderConfig(hidden=16, heads=2, max_seconds=4.0),
+    encoders={
+        "image": {"hidden": 16, "heads": 2, "patch_width": 4},
+        "audio": {"hidden": 16, "heads": 2, "max_seconds": 4.0},
+    },
+    heads={"answer": {"hidden": 32, "layers": 2, "heads": 2, "intermediate": 48, "vocabulary": 300}},
 )
 CORPUS = ["Which number is it? It is 42.", "The picture shows 7, and the voice says 8."]
 

@@ -119,8 +119,8 @@ def test_another_algorithm_does_not_inherit_the_fields_of_the_file_s(tmp_path):
     "setting",
     [
         "rounds=0", "threads=0", "checkpoint_every=0", "data.ask=0", "data.held_out=0", "data.demonstrations=-1",
-        "model.family.text.heads=0", "model.family.text.hidden=30", "model.family.image.heads=0",
-        "model.family.audio.mels=0", "sft.data.batch=0", "sft.data.steps=-1", "sft.data.accumulate=0",
+        "model.heads.answer.heads=0", "model.heads.answer.hidden=30", "model.encoders.image.heads=0",
+        "model.encoders.audio.mels=0", "sft.data.batch=0", "sft.data.steps=-1", "sft.data.accumulate=0",
         "sft.optimizer.rate=-1", "sft.optimizer.warmup=-1", "sft.optimizer.max_norm=-1", "sft.optimizer.rate=.nan",
         "sft.optimizer.beta2=2", "completions.each=0", "completions.prompts=0", "completions.held_out=2",
         "completions.held_out=-0.1", "feedback.comparisons=-1", "feedback.overlap=0", "reward.steps=-1",

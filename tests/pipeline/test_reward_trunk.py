@@ -13,8 +13,7 @@ from harken.data.blobs import Blobs
 from harken.data.encoded import EncodedPrompts
 from harken.data.media.audio import encode_wav
 from harken.data.media.image import encode_png
-from harken.models.fusion.build import FamilyConfig, TextConfig
-from harken.models.fusion.config import AudioEncoderConfig, ImageEncoderConfig
+from harken.models.fusion.build import FamilyConfig
 from harken.models.lora import AdapterConfig
 from harken.pipeline.recipe import read_recipe
 from harken.pipeline.settings import RewardConfig
@@ -29,9 +28,19 @@ sys.path.insert(0, str(ROOT / "tests" / "journeys"))
 from tiny_run import run_tiny  # noqa: E402
 
 SMALL = FamilyConfig(
-    TextConfig(hidden=32, layers=1, heads=2, intermediate=48, vocabulary=300),
-    ImageEncoderConfig(8, 8, 3, 4, 4, hidden=16, heads=2),
-    AudioEncoderConfig(hidden=16, heads=2, max_seconds=1.0),
+    encoders={
+        "image": {
+            "height": 8,
+            "width": 8,
+            "channels": 3,
+            "patch_height": 4,
+            "patch_width": 4,
+            "hidden": 16,
+            "heads": 2,
+        },
+        "audio": {"hidden": 16, "heads": 2, "max_seconds": 1.0},
+    },
+    heads={"answer": {"hidden": 32, "layers": 1, "heads": 2, "intermediate": 48, "vocabulary": 300}},
 )
 CONFIG = RewardConfig(
     RewardModelConfig(3, trunk="encoders", family=SMALL),
@@ -112,9 +121,9 @@ def test_it_goes_the_whole_round_by_a_recipe(tmp_path):
     run_tiny(
         tmp_path,
         "reward.model.trunk=encoders",
-        "reward.model.family.text.hidden=24",
-        "reward.model.family.text.heads=2",
-        "reward.model.family.text.layers=1",
+        "reward.model.family.heads.answer.hidden=24",
+        "reward.model.family.heads.answer.heads=2",
+        "reward.model.family.heads.answer.layers=1",
         "reward.model.prior=0.5",
         "align.human_only=false",
     )

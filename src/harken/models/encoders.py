@@ -15,8 +15,14 @@ from transformers import PreTrainedModel
 
 from harken.data.batch import Prompts
 from harken.data.processor import IntegrityError
+from harken.models.fusion.model import OF_ENCODERS, FusionPreTrainedModel
 
-METHODS = {"image": "get_image_features", "audio": "get_audio_features"}
+METHODS = {
+    "image": "get_image_features",
+    "audio": "get_audio_features",
+    "numbers": "get_numbers_features",
+    "text": "get_text_features",
+}
 POOLED, LAST, DEEP = "pooler_output", "last_hidden_state", "deepstack_features"
 
 
@@ -26,7 +32,9 @@ def methods_of(trunk: PreTrainedModel) -> dict[str, str]:
 
 
 def encoder_parameters(trunk: PreTrainedModel) -> dict[str, Tensor]:
-    """All weights that are neither the decoder's nor the language head's."""
+    """All weights that are neither the decoder's nor the language head's; of harken's family, those of the encoders."""
+    if isinstance(trunk, FusionPreTrainedModel):
+        return {name: p for name, p in trunk.named_parameters() if name.startswith(OF_ENCODERS)}
     decoder = {id(p) for p in trunk.get_decoder().parameters()}
     head = {id(p) for p in trunk.get_output_embeddings().parameters()}
     return {name: p for name, p in trunk.named_parameters() if id(p) not in decoder | head}

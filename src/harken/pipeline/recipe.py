@@ -151,14 +151,18 @@ def merge(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def over_defaults(default: Any, said: Mapping[str, Any]) -> dict[str, Any]:
-    """Settings laid over a dataclass's own, part by part: to name one key of a part leaves its neighbours alone."""
+    """Settings laid over a dataclass's own, part by part: to name one key of a part leaves its neighbours alone.
+
+    Where a part holds parts by names of the user's (a model's encoders), those that are named are all there are.
+    """
     out = dict(said)
     for entry in dataclasses.fields(default):
         part, mine = getattr(default, entry.name), said.get(entry.name)
         if not isinstance(mine, Mapping):
             continue
         if isinstance(part, Mapping):
-            out[entry.name] = {**part, **mine}
+            if not any(isinstance(inner, Mapping) for inner in part.values()):
+                out[entry.name] = {**part, **mine}
         elif dataclasses.is_dataclass(part):
             kept = {inner.name: getattr(part, inner.name) for inner in dataclasses.fields(part)}
             out[entry.name] = {**kept, **over_defaults(part, mine)}
@@ -215,6 +219,8 @@ def read_recipe(path: Path, overrides: Sequence[str] = ()) -> Recipe:
 def resolved(recipe: Recipe) -> dict[str, Any]:
     """All settings, defaults and the algorithm's fields included, as plain data."""
     plain = dataclasses.asdict(recipe)
+    plain["model"] |= recipe.model.family.plain()
+    plain["reward"]["model"]["family"] = recipe.reward.model.family.plain()
     algorithm = recipe.made_algorithm()
     assert dataclasses.is_dataclass(algorithm) and not isinstance(algorithm, type)
     plain["algorithm"] = {"name": recipe.algorithm["name"], **dataclasses.asdict(algorithm)}

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 from harken.data.bounds import at_least, share
 from harken.feedback.annotators.judge import JudgeConfig
@@ -58,8 +58,11 @@ class ModelConfig:
     """The model to begin with.
 
     Attributes:
-        path: a folder or a name on the hub; a new model of the family if none is given.
-        family: the sizes of a new model.
+        path: a folder or a name on the hub; a new model of the family, of these parts, if none is given.
+        encoders: by modality (image, audio, numbers, text), each `{name: cnn, ...}`: a file of `models/fusion/encoders`
+            and its settings; what is named is what there is.
+        fuse: how they are joined: `{name: joined, ...}`, a file of `models/fusion/fuse` and its settings.
+        heads: what is read off, by any names: each `{name: language, ...}`, a file of `models/fusion/heads`.
         dtype: of the weights; `auto` is bfloat16 on a GPU that computes in it, float32 elsewhere.
         freeze_encoders: leave the encoders of pictures and sounds as they are; what they make of each medium is then
             computed once, kept on disk, and read by every role in every epoch.
@@ -67,10 +70,20 @@ class ModelConfig:
     """
 
     path: str | None = None
-    family: FamilyConfig = field(default_factory=FamilyConfig)
+    encoders: Mapping[str, Mapping[str, Any] | None] = field(default_factory=lambda: FamilyConfig().encoders)
+    fuse: Mapping[str, Any] = field(default_factory=lambda: FamilyConfig().fuse)
+    heads: Mapping[str, Mapping[str, Any]] = field(default_factory=lambda: FamilyConfig().heads)
     dtype: Dtype = "auto"
     freeze_encoders: bool = False
     recompute: bool = False
+
+    def __post_init__(self) -> None:
+        self.family.resolve()
+
+    @property
+    def family(self) -> FamilyConfig:
+        """The parts of a new model."""
+        return FamilyConfig(self.encoders, self.fuse, self.heads)
 
 
 @dataclass(frozen=True)

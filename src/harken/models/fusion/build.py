@@ -1,52 +1,26 @@
-"""A new model of the family from settings, a corpus and a seed."""
+"""A new model of the family from a recipe's `model`, a corpus and a seed."""
 
-from collections.abc import Iterable
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
 import torch
-from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
-from transformers import PreTrainedTokenizerFast, Qwen3Config
 
-from harken.data.bounds import at_least
-from harken.models.fusion.config import AudioEncoderConfig, FusionConfig, ImageEncoderConfig
-from harken.models.fusion.model import FusionForConditionalGeneration
-from harken.models.fusion.processor import (
-    ASSISTANT,
-    AUDIO,
-    CHAT_TEMPLATE,
-    END,
-    IMAGE,
-    SYSTEM,
-    USER,
-    FusionProcessor,
-    feature_extractor,
-)
+from harken.models.fusion import parts
+from harken.models.fusion.config import FusionConfig
+from harken.models.fusion.encoders.audio.log_mel_transformer import LogMelTransformer
+from harken.models.fusion.heads.language import Language
+from harken.models.fusion.model import FusionForConditionalGeneration, FusionForPrediction
+from harken.models.fusion.processor import FusionProcessor, feature_extractor
+from harken.models.fusion.tokenizer import PLACEHOLDERS, make_tokenizer, token_id
+
+WIDTH = 96
+"""Of the shared state, where neither a language head nor `fuse.width` says it."""
+Said = Mapping[str, Any]
 
 
-@dataclass(frozen=True)
-class TextConfig:
-    """The decoder-only language model (transformers' Qwen3 of this size).
-
-    Attributes:
-        hidden: width.
-        layers: transformer layers.
-        heads: attention heads.
-        intermediate: width of the feed-forward part.
-        vocabulary: at most so many tokens.
-        max_tokens: longest sequence.
-    """
-
-    hidden: int = 96
-    layers: int = 3
-    heads: int = 4
-    intermediate: int = 256
-    vocabulary: int = 600
-    max_tokens: int = 1024
-
-    def __post_init__(self) -> None:
-        at_least(self, "text", hidden=1, layers=1, heads=1, intermediate=1, vocabulary=1, max_tokens=1)
-        if self.hidden % self.heads or self.hidden // self.heads % 2:
-            raise ValueError(f"text.hidden must be an even multiple of text.heads, not {self.hidden} and {self.heads}")
+def _encoders() -> dict[str, Said | None]:
+    return {"image": {"name": "patches"}, "audio": {"name": "log_mel_transformer"}}
 
 
 @dataclass(frozen=True)
@@ -54,92 +28,104 @@ class FamilyConfig:
     """A new model of harken's own family.
 
     Attributes:
-        text: the language model.
-        image: the image encoder, or None for a model that does not see.
-        audio: the audio encoder, or None for a model that does not hear.
+        encoders: by modality (image, audio, numbers, text), each `{name: cnn, ...}`: a file of `fusion/encoders` and
+            its settings; what is named is what there is.
+        fuse: how they are joined: a file of `fusion/fuse` and its settings.
+        heads: what is read off, by any names: each a file of `fusion/heads` and its settings.
     """
 
-    text: TextConfig = field(default_factory=TextConfig)
-    image: ImageEncoderConfig | None = field(default_factory=ImageEncoderConfig)
-    audio: AudioEncoderConfig | None = field(default_factory=AudioEncoderConfig)
+    encoders: Mapping[str, Said | None] = field(default_factory=_encoders)
+    fuse: Said = field(default_factory=lambda: {"name": "joined"})
+    heads: Mapping[str, Said] = field(default_factory=lambda: {"answer": {"name": "language"}})
+
+    def __post_init__(self) -> None:
+        self.resolve()
+
+    def resolve(self) -> "Resolved":
+        """All parts with their defaults.
+
+        Raises:
+            PartError: if a part is not there, has no such setting, or the sizes do not fit.
+        """
+        encoders = {m: parts.encoder(m, said) for m, said in self.encoders.items() if said is not None}
+        encoders = {m: encoders[m] for m in parts.ENCODERS if m in encoders}
+        heads = {name: parts.head(name, said) for name, said in self.heads.items()}
+        spoken = {name: head for name, head in heads.items() if isinstance(head, Language)}
+        if not heads:
+            raise parts.PartError("heads is empty: say what to read off, such as {answer: {name: language}}")
+        if len(spoken) > 1:
+            raise parts.PartError(f"heads: {' and '.join(spoken)} are both language heads; a model has one voice")
+        if not encoders and not spoken:
+            raise parts.PartError("encoders is empty: without a language head there is nothing to read")
+        fuse, language = parts.fuse(self.fuse), next(iter(spoken.values()), None)
+        if language is not None and fuse.width not in (None, language.hidden):
+            raise parts.PartError(
+                f"fuse.width is {fuse.width}, but the language head's hidden is {language.hidden}: what is "
+                "fused goes into its layers; leave fuse.width out, or make them equal"
+            )
+        width = language.hidden if language is not None else fuse.width or WIDTH
+        others = {name: head for name, head in heads.items() if name not in spoken}
+        return Resolved(encoders, fuse, language, others, width)
+
+    def plain(self) -> dict[str, Any]:
+        """The same with all defaults, as plain data."""
+        made = self.resolve()
+        heads = {name: parts.plain(parts.head(name, said)) for name, said in self.heads.items()}
+        encoders = {m: parts.plain(settings) for m, settings in made.encoders.items()}
+        return {"encoders": encoders, "fuse": parts.plain(made.fuse), "heads": heads}
 
 
-def make_tokenizer(corpus: Iterable[str], vocabulary: int) -> PreTrainedTokenizerFast:
-    """A byte-level BPE tokenizer that spells numbers digit by digit (so that it never refuses a text)."""
-    tokenizer = Tokenizer(models.BPE())
-    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
-        [
-            pre_tokenizers.Split(Regex(r"\s?\d"), behavior="isolated"),
-            pre_tokenizers.ByteLevel(add_prefix_space=False),
-        ]
-    )
-    tokenizer.decoder = decoders.ByteLevel()
-    special = ["<|pad|>", END, USER, ASSISTANT, SYSTEM, IMAGE, AUDIO]
-    trainer = trainers.BpeTrainer(
-        vocab_size=vocabulary,
-        special_tokens=special,
-        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
-        show_progress=False,
-    )
-    tokenizer.train_from_iterator(corpus, trainer)
-    return PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer,
-        pad_token="<|pad|>",
-        eos_token=END,
-        padding_side="left",
-        additional_special_tokens=[USER, ASSISTANT, SYSTEM, IMAGE, AUDIO],
-        chat_template=CHAT_TEMPLATE,
-    )
+@dataclass(frozen=True)
+class Resolved:
+    """A model's parts, each the settings of its own.
 
+    Attributes:
+        encoders: by modality, in the order of building.
+        fuse: how they are joined.
+        language: the language head, if the model speaks.
+        heads: the other heads, by name.
+        width: D.
+    """
 
-def _id(tokenizer: PreTrainedTokenizerFast, token: str) -> int:
-    found = tokenizer.convert_tokens_to_ids(token)
-    assert isinstance(found, int)
-    return found
+    encoders: dict[str, Any]
+    fuse: Any
+    language: Language | None
+    heads: dict[str, Any]
+    width: int
 
 
 def build(
     config: FamilyConfig, corpus: Iterable[str], seed: int
-) -> tuple[FusionForConditionalGeneration, FusionProcessor]:
+) -> tuple[FusionForConditionalGeneration | FusionForPrediction, FusionProcessor]:
     """A model with random weights and its processor; the same seed gives the same bits.
 
     Args:
-        config: sizes.
+        config: its parts.
         corpus: texts for the tokenizer's merges.
         seed: of the weights.
 
     Raises:
-        ValueError: if patches do not divide the image canvas.
+        PartError: if the parts do not fit each other.
     """
-    tokenizer = make_tokenizer(corpus, config.text.vocabulary)
-    text = Qwen3Config(
-        vocab_size=len(tokenizer),
-        hidden_size=config.text.hidden,
-        intermediate_size=config.text.intermediate,
-        num_hidden_layers=config.text.layers,
-        num_attention_heads=config.text.heads,
-        num_key_value_heads=config.text.heads,
-        head_dim=config.text.hidden // config.text.heads,
-        max_position_embeddings=config.text.max_tokens,
-        tie_word_embeddings=True,
-        eos_token_id=tokenizer.eos_token_id,
-        pad_token_id=tokenizer.pad_token_id,
-    )
-    if config.image is not None:
-        config.image.check()
-    image = asdict(config.image) if config.image else None
+    made = config.resolve()
+    language = made.language
+    tokenizer = make_tokenizer(corpus, language.vocabulary if language else Language().vocabulary, made.encoders)
+    end_id, pad_id = tokenizer.eos_token_id, tokenizer.pad_token_id
+    assert isinstance(end_id, int) and isinstance(pad_id, int)
+    encoders = {m: parts.plain(settings) for m, settings in made.encoders.items()}
     fusion = FusionConfig(
-        text_config=text,
-        image_encoder=image,
-        audio_encoder=asdict(config.audio) if config.audio else None,
-        image_token_id=_id(tokenizer, IMAGE),
-        audio_token_id=_id(tokenizer, AUDIO),
-        eos_token_id=tokenizer.eos_token_id,
-        pad_token_id=tokenizer.pad_token_id,
+        text_config=language.build(len(tokenizer), end_id, pad_id) if language else None,
+        encoders=encoders,
+        fuse=parts.plain(made.fuse),
+        heads={name: parts.plain(head) for name, head in made.heads.items()},
+        width=made.width,
+        placeholders={m: token_id(tokenizer, PLACEHOLDERS[m]) for m in made.encoders},
+        eos_token_id=end_id,
+        pad_token_id=pad_id,
     )
     state = torch.random.get_rng_state()
     torch.manual_seed(seed)
-    model = FusionForConditionalGeneration(fusion)
+    model = FusionForConditionalGeneration(fusion) if language else FusionForPrediction(fusion)
     torch.random.set_rng_state(state)
-    extractor = feature_extractor(config.audio or AudioEncoderConfig())
-    return model, FusionProcessor(extractor, tokenizer, image_encoder=image, hears=config.audio is not None)
+    extractor = feature_extractor(made.encoders.get("audio") or LogMelTransformer())
+    return model, FusionProcessor(extractor, tokenizer, encoders=encoders, fuse=parts.plain(made.fuse))

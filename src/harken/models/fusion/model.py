@@ -1,16 +1,30 @@
-"""The family's model: encoders, one joined sequence, a decoder-only language model; a Hugging Face model."""
+"""The family's models: encoders, a way of joining them, heads, a decoder-only language model; Hugging Face models."""
 
+from collections.abc import Mapping
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 from transformers import AutoConfig, AutoModel, AutoModelForMultimodalLM, PreTrainedModel
 from transformers.generation import GenerationMixin
 from transformers.modeling_outputs import BaseModelOutputWithPast, BaseModelOutputWithPooling, CausalLMOutputWithPast
 
-from harken.models.fusion.config import AudioEncoderConfig, FusionConfig, ImageEncoderConfig
-from harken.models.fusion.encoders.audio import AudioEncoder
-from harken.models.fusion.encoders.image import ImageEncoder
-from harken.models.fusion.fuse.joined import join
+from harken.models.fusion import parts
+from harken.models.fusion.config import FusionConfig
+from harken.models.fusion.encoders.encoder import Encoder
+from harken.models.fusion.fuse.fuse import Fuse, Fused, Streams
+from harken.models.fusion.heads.head import Head, View
+from harken.models.fusion.stream import Stream, from_rows
+
+MEDIA = {
+    "image": ("pixel_values",),
+    "audio": ("input_features", "feature_lengths"),
+    "numbers": ("series", "series_lengths"),
+    "text": ("text_ids", "text_lengths"),
+}
+"""The tensors of each modality: the media, and how much of each is real."""
+OF_ENCODERS = ("model.encoders.", "model.fuse.compressors.")
+"""What the names of weights begin with that a medium's features come from."""
 
 
 class FusionPreTrainedModel(PreTrainedModel):
@@ -26,61 +40,125 @@ class FusionPreTrainedModel(PreTrainedModel):
         """Nothing: each part starts as its own constructor leaves it; the language model brings its own start."""
 
 
+class Connected(nn.Module):
+    """An encoder, and a map from its width to the model's."""
+
+    def __init__(self, encoder: Encoder, width: int):
+        super().__init__()
+        self.encoder = encoder
+        self.project = nn.Linear(encoder.width, width)
+
+    def forward(self, media: Tensor, lengths: Tensor | None) -> Stream:
+        """States (n, M, D) of n media."""
+        stream: Stream = self.encoder(media, lengths)
+        return Stream(self.project(stream.states), stream.real)
+
+
 class FusionModel(FusionPreTrainedModel):
-    """Token ids and media -> hidden states."""
+    """Token ids and media -> what is shared and, with a language model, hidden states."""
 
     def __init__(self, config: FusionConfig):
         super().__init__(config)
-        width = config.text_config.hidden_size
-        self.language_model = AutoModel.from_config(config.text_config)
-        self.image_encoder = (
-            ImageEncoder(ImageEncoderConfig(**config.image_encoder), width) if config.image_encoder else None
+        speaks = config.text_config is not None
+        self.language_model = AutoModel.from_config(config.text_config) if speaks else None
+        self.encoders = nn.ModuleDict(
+            {m: Connected(settings.build(), config.width) for m, settings in config.encoder_parts().items()}
         )
-        self.audio_encoder = (
-            AudioEncoder(AudioEncoderConfig(**config.audio_encoder), width) if config.audio_encoder else None
-        )
+        settings = parts.fuse(config.fuse)
+        self.drop = settings.drop
+        self.fuse: Fuse = settings.build(config.width, list(self.encoders), speaks)
         self.post_init()
 
     def get_input_embeddings(self) -> nn.Module:
         """The token embeddings."""
-        return self.language_model.get_input_embeddings()
+        return self._speaking().get_input_embeddings()
 
     def set_input_embeddings(self, value: nn.Module) -> None:
         """Replace the token embeddings."""
-        self.language_model.set_input_embeddings(value)
+        self._speaking().set_input_embeddings(value)
+
+    def _speaking(self) -> Any:
+        if self.language_model is None:
+            raise ValueError(
+                "this model has no language head, so it reads and writes no tokens; predict with its heads"
+            )
+        return self.language_model
+
+    def _features(self, modality: str, media: Tensor, lengths: Tensor | None = None) -> BaseModelOutputWithPooling:
+        if modality not in self.encoders:
+            raise ValueError(
+                f"this model has no {modality} encoder, but the prompts have {modality}: leave them out, or name one "
+                f"in model.encoders.{modality}"
+            )
+        media_stream = self.fuse.compress(modality, self.encoders[modality](media, lengths))
+        return BaseModelOutputWithPooling(pooler_output=media_stream.rows())
 
     def get_image_features(self, pixel_values: Tensor, **kwargs: Any) -> BaseModelOutputWithPooling:
-        """Features of pictures (pictures, C, H, W), as rows of the decoder's width in `pooler_output`, (M, D)."""
-        if self.image_encoder is None:
-            raise ValueError("this model has no image encoder, but the prompts have pictures")
-        return BaseModelOutputWithPooling(pooler_output=self.image_encoder(pixel_values).flatten(0, 1))
+        """Features of pictures (pictures, C, H, W), as rows of the model's width in `pooler_output`, (R, D)."""
+        return self._features("image", pixel_values)
 
     def get_audio_features(
         self, input_features: Tensor, feature_lengths: Tensor, **kwargs: Any
     ) -> BaseModelOutputWithPooling:
-        """Features of sounds (clips, F, frames), as rows of the decoder's width in `pooler_output`, (M, D)."""
-        if self.audio_encoder is None:
-            raise ValueError("this model has no audio encoder, but the prompts have sounds")
-        states, real = self.audio_encoder(input_features, feature_lengths)
-        return BaseModelOutputWithPooling(pooler_output=states[real])
+        """Features of sounds (clips, F, frames), as rows of the model's width in `pooler_output`, (R, D)."""
+        return self._features("audio", input_features, feature_lengths)
 
-    def _embed(
-        self,
-        input_ids: Tensor,
-        pixel_values: Tensor | None,
-        input_features: Tensor | None,
-        feature_lengths: Tensor | None,
-    ) -> Tensor:
-        embeds = self.get_input_embeddings()(input_ids)
-        none: Tensor = embeds.new_zeros(0, embeds.shape[-1])
-        pictures: Any = none if pixel_values is None else self.get_image_features(pixel_values).pooler_output
-        if self.image_encoder is not None and self.config.image_token_id is not None:
-            embeds = join(embeds, input_ids, self.config.image_token_id, pictures, "image")
-        sounds: Any = none
-        if input_features is not None and feature_lengths is not None:
-            sounds = self.get_audio_features(input_features, feature_lengths).pooler_output
-        if self.audio_encoder is not None and self.config.audio_token_id is not None:
-            embeds = join(embeds, input_ids, self.config.audio_token_id, sounds, "audio")
+    def get_numbers_features(self, series: Tensor, series_lengths: Tensor, **kwargs: Any) -> BaseModelOutputWithPooling:
+        """Features of vectors and time series (n, T, C), as rows of the model's width in `pooler_output`, (R, D)."""
+        return self._features("numbers", series, series_lengths)
+
+    def get_text_features(self, text_ids: Tensor, text_lengths: Tensor, **kwargs: Any) -> BaseModelOutputWithPooling:
+        """Features of texts (n, T), as rows of the model's width in `pooler_output`, (R, D)."""
+        return self._features("text", text_ids, text_lengths)
+
+    def streams(self, input_ids: Tensor, media: Mapping[str, Tensor | None]) -> dict[str, Stream]:
+        """What each modality says in B rows, before it is joined.
+
+        Args:
+            input_ids: (B, T); its placeholders say which row each feature belongs to.
+            media: tensors by name.
+
+        Raises:
+            ValueError: if placeholders and features differ in number, or a modality has no encoder.
+        """
+        for modality, names in MEDIA.items():
+            if modality not in self.encoders and media.get(names[0]) is not None:
+                self._features(modality, input_ids)
+        get: dict[str, Any] = {
+            "image": self.get_image_features,
+            "audio": self.get_audio_features,
+            "numbers": self.get_numbers_features,
+            "text": self.get_text_features,
+        }
+        found: dict[str, Stream] = {}
+        for modality in self.encoders:
+            given = [media.get(name) for name in MEDIA[modality]]
+            rows = torch.zeros(0, self.config.width, dtype=self.dtype, device=input_ids.device)
+            if given[0] is not None:
+                rows = get[modality](*given).pooler_output
+            counts = (input_ids == self.config.placeholders[modality]).sum(1)
+            if int(counts.sum()) != len(rows):
+                raise ValueError(
+                    f"{modality}: {int(counts.sum())} placeholder tokens in the batch, but {len(rows)} features from "
+                    "its media; each medium must stand in the prompt exactly once (was a placeholder cut off, or a "
+                    "medium dropped?)"
+                )
+            found[modality] = from_rows(rows, counts)
+        return found
+
+    def join(self, streams: Streams) -> Fused:
+        """Streams, joined; in training modalities are left out at random, if the settings say so."""
+        fused: Fused = self.fuse(_without_some(streams, self.drop) if self.training and self.drop else streams)
+        return fused
+
+    def _embed(self, input_ids: Tensor, media: Mapping[str, Tensor | None]) -> Tensor:
+        embeds: Tensor = self.get_input_embeddings()(input_ids)
+        streams = self.streams(input_ids, media)
+        if not any(stream.states.shape[1] for stream in streams.values()):
+            return embeds
+        for modality, stream in self.join(streams).streams.items():
+            where = input_ids == self.config.placeholders[modality]
+            embeds = embeds.masked_scatter(where[..., None], stream.states[streams[modality].real].to(embeds.dtype))
         return embeds
 
     def forward(  # noqa: PLR0913, PLR0917  (transformers reads the names from the signature)
@@ -93,6 +171,10 @@ class FusionModel(FusionPreTrainedModel):
         pixel_values: Tensor | None = None,
         input_features: Tensor | None = None,
         feature_lengths: Tensor | None = None,
+        series: Tensor | None = None,
+        series_lengths: Tensor | None = None,
+        text_ids: Tensor | None = None,
+        text_lengths: Tensor | None = None,
         use_cache: bool | None = None,
         **kwargs: Any,
     ) -> BaseModelOutputWithPast:
@@ -107,6 +189,10 @@ class FusionModel(FusionPreTrainedModel):
             pixel_values: (pictures, C, H, W) in 0..1.
             input_features: log-mel frames, (clips, F, frames).
             feature_lengths: frames of each clip, (clips,).
+            series: numbers, (n, T, C).
+            series_lengths: steps of each, (n,).
+            text_ids: what a text encoder reads, (n, T).
+            text_lengths: tokens of each, (n,).
             use_cache: whether to return the cache.
             kwargs: handed to the language model (transformers' own flags).
 
@@ -116,8 +202,17 @@ class FusionModel(FusionPreTrainedModel):
         if inputs_embeds is None:
             if input_ids is None:
                 raise ValueError("give input_ids or inputs_embeds")
-            inputs_embeds = self._embed(input_ids, pixel_values, input_features, feature_lengths)
-        return self.language_model(
+            media = {
+                "pixel_values": pixel_values,
+                "input_features": input_features,
+                "feature_lengths": feature_lengths,
+                "series": series,
+                "series_lengths": series_lengths,
+                "text_ids": text_ids,
+                "text_lengths": text_lengths,
+            }
+            inputs_embeds = self._embed(input_ids, media)
+        out: BaseModelOutputWithPast = self._speaking()(
             inputs_embeds=inputs_embeds,
             attention_mask=attention_mask,
             position_ids=position_ids,
@@ -125,17 +220,68 @@ class FusionModel(FusionPreTrainedModel):
             use_cache=use_cache,
             **kwargs,
         )
+        return out
+
+
+def _without_some(streams: Streams, share: float) -> dict[str, Stream]:
+    """Streams of which each row keeps each modality with a chance of 1 - `share`, and at least one that it has."""
+    names = list(streams)
+    present = torch.stack([streams[name].present for name in names], 1)
+    drawn = torch.rand(present.shape, device=present.device)
+    kept = present & (drawn >= share)
+    last = torch.where(present, drawn, -1.0).argmax(1, keepdim=True)
+    kept = kept | torch.zeros_like(kept).scatter(1, last, ~kept.any(1, keepdim=True))
+    return {name: streams[name].only(kept[:, i]) for i, name in enumerate(names)}
+
+
+def build_heads(config: FusionConfig) -> nn.ModuleDict:
+    """The heads that a configuration names, with random weights."""
+    modalities = [m for m in parts.ENCODERS if m in config.encoders]
+    made = {name: parts.head(name, said).build(config.width, modalities) for name, said in config.heads.items()}
+    return nn.ModuleDict(made)
+
+
+def read_heads(heads: nn.ModuleDict, view: View) -> dict[str, Tensor]:
+    """What all heads say of a view, as `head.output`."""
+    out: dict[str, Tensor] = {}
+    for name, head in heads.items():
+        assert isinstance(head, Head)
+        out |= {f"{name}.{key}": value for key, value in head(view).items()}
+    return out
+
+
+class FusionForPrediction(FusionPreTrainedModel):
+    """The family's model without a language head: media to what its heads say."""
+
+    def __init__(self, config: FusionConfig):
+        super().__init__(config)
+        self.model = FusionModel(config)
+        self.heads = build_heads(config)
+        self.post_init()
+
+    def forward(self, input_ids: Tensor, **media: Tensor | None) -> dict[str, Tensor]:
+        """What all heads say of B prompts, as `head.output`.
+
+        Args:
+            input_ids: (B, T); placeholders of the media.
+            media: as in `FusionModel.forward`.
+        """
+        streams = self.model.streams(input_ids, media)
+        fused = self.model.join(streams)
+        return read_heads(self.heads, View(fused.shared, streams, lambda other: self.model.fuse(other).shared))
 
 
 class FusionForConditionalGeneration(FusionPreTrainedModel, GenerationMixin):
-    """The family's model with a language head."""
+    """The family's model with a language head, and others beside it."""
 
     _tied_weights_keys = {"lm_head.weight": "model.language_model.embed_tokens.weight"}  # noqa: RUF012
 
     def __init__(self, config: FusionConfig):
         super().__init__(config)
         self.model = FusionModel(config)
-        self.lm_head = nn.Linear(config.text_config.hidden_size, config.text_config.vocab_size, bias=False)
+        text = config.get_text_config()
+        self.lm_head = nn.Linear(text.hidden_size, text.vocab_size, bias=False)
+        self.heads = build_heads(config)
         self.post_init()
 
     def forward(  # noqa: PLR0913, PLR0917  (transformers reads the names from the signature)
@@ -147,6 +293,10 @@ class FusionForConditionalGeneration(FusionPreTrainedModel, GenerationMixin):
         pixel_values: Tensor | None = None,
         input_features: Tensor | None = None,
         feature_lengths: Tensor | None = None,
+        series: Tensor | None = None,
+        series_lengths: Tensor | None = None,
+        text_ids: Tensor | None = None,
+        text_lengths: Tensor | None = None,
         labels: Tensor | None = None,
         logits_to_keep: int | Tensor = 0,
         **kwargs: Any,
@@ -160,6 +310,10 @@ class FusionForConditionalGeneration(FusionPreTrainedModel, GenerationMixin):
             pixel_values=pixel_values,
             input_features=input_features,
             feature_lengths=feature_lengths,
+            series=series,
+            series_lengths=series_lengths,
+            text_ids=text_ids,
+            text_lengths=text_lengths,
             **kwargs,
         )
         keep = slice(-logits_to_keep, None) if isinstance(logits_to_keep, int) else logits_to_keep
@@ -179,7 +333,7 @@ class FusionForConditionalGeneration(FusionPreTrainedModel, GenerationMixin):
         """Media go in once, with the prompt; later steps continue from the cache."""
         inputs = super().prepare_inputs_for_generation(*args, past_key_values=past_key_values, **kwargs)  # type: ignore[misc]
         if past_key_values is not None and past_key_values.get_seq_length() > 0:
-            for name in ("pixel_values", "input_features", "feature_lengths"):
+            for name in (name for names in MEDIA.values() for name in names):
                 inputs.pop(name, None)
         return inputs
 

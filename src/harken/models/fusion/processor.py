@@ -1,5 +1,6 @@
 """The family's processor: pictures onto a canvas, sounds to log-mel frames, text to ids with placeholders put in."""
 
+from collections.abc import Mapping
 from typing import Any, no_type_check
 
 import numpy as np
@@ -8,30 +9,20 @@ from PIL import Image as Pillow
 from torch import Tensor
 from transformers import AutoProcessor, BatchFeature, PreTrainedTokenizerBase, ProcessorMixin, WhisperFeatureExtractor
 
-from harken.models.fusion.config import AudioEncoderConfig, FusionConfig, ImageEncoderConfig, audio_tokens
-
-IMAGE, AUDIO, USER, ASSISTANT, SYSTEM, END = "<image>", "<audio>", "<|user|>", "<|assistant|>", "<|system|>", "<|end|>"
-
-CHAT_TEMPLATE = (
-    "{%- for message in messages -%}<|{{ message.role }}|>"
-    "{%- if message.content is string -%}{{ message.content }}"
-    "{%- else -%}{%- for part in message.content -%}"
-    "{%- if part.type == 'text' -%}{{ part.text }}{%- else -%}<{{ part.type }}>{%- endif -%}"
-    "{%- endfor -%}{%- endif -%}"
-    "{%- if message.role == 'assistant' -%}<|end|>{%- endif -%}"
-    "{%- endfor -%}"
-    "{%- if add_generation_prompt -%}<|assistant|>{%- endif -%}"
-)
+from harken.models.fusion import parts
+from harken.models.fusion.config import FusionConfig
+from harken.models.fusion.encoders.encoder import Picture, Sound
+from harken.models.fusion.tokenizer import CHAT_TEMPLATE, PLACEHOLDERS
 
 
-def feature_extractor(config: AudioEncoderConfig) -> WhisperFeatureExtractor:
+def feature_extractor(settings: Sound) -> WhisperFeatureExtractor:
     """Log-mel frames of 25 ms every 10 ms, by transformers' extractor (2212.04356, section 2.2)."""
     return WhisperFeatureExtractor(
-        feature_size=config.mels,
-        sampling_rate=config.rate,
-        hop_length=config.hop,
-        n_fft=config.rate * 25 // 1000,
-        chunk_length=int(config.max_seconds),
+        feature_size=settings.mels,
+        sampling_rate=settings.rate,
+        hop_length=settings.hop,
+        n_fft=settings.rate * 25 // 1000,
+        chunk_length=int(settings.max_seconds),
     )
 
 
@@ -40,42 +31,53 @@ class FusionProcessor(ProcessorMixin):
 
     Args:
         feature_extractor: makes log-mel frames; its rate is the rate of the arrays given.
-        tokenizer: has `<image>` and `<audio>` as special tokens.
-        image_encoder: the image encoder's configuration, as in `FusionConfig`; None for a model that does not see.
-        hears: whether the model has an audio encoder.
+        tokenizer: has the placeholders as special tokens.
+        encoders: the encoders' settings by modality, as in `FusionConfig`.
+        fuse: the settings of how they are joined: how many placeholders a medium has.
         chat_template: Jinja; the family's own if None.
     """
 
-    image_encoder: dict[str, Any] | None
-    hears: bool
+    encoders: dict[str, dict[str, Any]]
+    fuse: dict[str, Any]
+    _encoders: dict[str, Any]
+    _fuse: Any
 
     @no_type_check  # transformers reads the argument names from the function's code, which a checker's wrapper hides
     def __init__(
         self,
         feature_extractor: WhisperFeatureExtractor,
         tokenizer: PreTrainedTokenizerBase,
-        image_encoder: dict[str, Any] | None = None,
-        hears: bool = True,
+        encoders: dict[str, dict[str, Any]] | None = None,
+        fuse: dict[str, Any] | None = None,
         chat_template: str | None = None,
     ):
-        self.image_encoder = image_encoder
-        self.hears = hears
-        self.image_token, self.audio_token = IMAGE, AUDIO
+        self.encoders, self.fuse = dict(encoders or {}), dict(fuse or {"name": "joined"})
+        self._encoders = {m: parts.encoder(m, said) for m, said in self.encoders.items()}
+        self._fuse = parts.fuse(self.fuse)
+        for modality, token in PLACEHOLDERS.items():
+            if modality in self.encoders:
+                setattr(self, f"{modality}_token", token)
         super().__init__(feature_extractor, tokenizer, chat_template=chat_template or CHAT_TEMPLATE)
+
+    def _settings(self, modality: str, count: int) -> Any:
+        if modality not in self._encoders:
+            words = {"image": "pictures", "audio": "sounds"}.get(modality, modality)
+            raise ValueError(f"{count} {words} were given to a model without an encoder of {modality}")
+        return self._encoders[modality]
 
     def canvas(self, picture: np.ndarray) -> Tensor:
         """A picture (h, w, 3) uint8 on the model's canvas, (C, H, W) in 0..1: aspect kept, top left, black around.
 
         A picture that fits is not scaled up when its height is the canvas's already.
         """
-        config = ImageEncoderConfig(**(self.image_encoder or {}))
-        image = Pillow.fromarray(picture).convert("L" if config.channels == 1 else "RGB")
-        scale = min(config.height / image.height, config.width / image.width)
+        settings: Picture = self._settings("image", 1)
+        image = Pillow.fromarray(picture).convert("L" if settings.channels == 1 else "RGB")
+        scale = min(settings.height / image.height, settings.width / image.width)
         size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
         if size != image.size:
             image = image.resize(size, Pillow.Resampling.BILINEAR)
-        pixels = np.asarray(image, np.float32).reshape(image.height, image.width, config.channels) / 255
-        canvas = np.zeros((config.height, config.width, config.channels), np.float32)
+        pixels = np.asarray(image, np.float32).reshape(image.height, image.width, settings.channels) / 255
+        canvas = np.zeros((settings.height, settings.width, settings.channels), np.float32)
         canvas[: image.height, : image.width] = pixels
         return torch.from_numpy(canvas).permute(2, 0, 1)
 
@@ -103,29 +105,26 @@ class FusionProcessor(ProcessorMixin):
         if images and isinstance(images[0], list):
             images = [picture for pictures in images for picture in pictures]
         data: dict[str, Any] = {}
-        image_counts: list[int] = []
+        counts: dict[str, list[int]] = {"image": [], "audio": []}
         if images:
-            if self.image_encoder is None:
-                raise ValueError(f"{len(images)} pictures were given to a model without an image encoder")
+            settings = self._settings("image", len(images))
             data["pixel_values"] = torch.stack([self.canvas(np.asarray(picture)) for picture in images])
-            image_counts = [ImageEncoderConfig(**self.image_encoder).tokens] * len(images)
-        audio_counts: list[int] = []
+            counts["image"] = [self._fuse.tokens(settings.tokens)] * len(images)
         if audio:
-            if not self.hears:
-                raise ValueError(f"{len(audio)} sounds were given to a model without an audio encoder")
+            settings = self._settings("audio", len(audio))
             data.update(self._frames(audio))
-            audio_counts = [audio_tokens(int(n)) for n in data["feature_lengths"]]
-        texts = self._expand(texts, IMAGE, image_counts)
-        texts = self._expand(texts, AUDIO, audio_counts)
+            counts["audio"] = [self._fuse.tokens(settings.tokens(int(n))) for n in data["feature_lengths"]]
+        for modality, each in counts.items():
+            texts = _expand(texts, PLACEHOLDERS[modality], each)
         return BatchFeature({**self.tokenizer(texts, **kwargs), **data})
 
-    def _frames(self, audio: list[np.ndarray]) -> dict[str, Tensor]:
+    def _frames(self, audio: list[np.ndarray]) -> Mapping[str, Tensor]:
         extractor = self.feature_extractor
         longest = max(len(sound) for sound in audio)
         if longest > extractor.n_samples:
             raise ValueError(
                 f"a sound of {longest / extractor.sampling_rate:.1f} s is longer than the {extractor.chunk_length} s "
-                "that the model hears; cut it, or raise model.audio.max_seconds"
+                "that the model hears; cut it, or raise model.encoders.audio.max_seconds"
             )
         made = extractor(
             list(audio),
@@ -139,17 +138,17 @@ class FusionProcessor(ProcessorMixin):
             "feature_lengths": made["attention_mask"].sum(1).clamp(max=made["input_features"].shape[2]),
         }
 
-    @staticmethod
-    def _expand(texts: list[str], token: str, counts: list[int]) -> list[str]:
-        found = sum(text.count(token) for text in texts)
-        if found != len(counts):
-            raise ValueError(f"{found} {token} in the text, but {len(counts)} media given for it")
-        given = iter(counts)
-        out = []
-        for text in texts:
-            pieces = text.split(token)
-            out.append(pieces[0] + "".join(token * next(given) + piece for piece in pieces[1:]))
-        return out
+
+def _expand(texts: list[str], token: str, counts: list[int]) -> list[str]:
+    found = sum(text.count(token) for text in texts)
+    if found != len(counts):
+        raise ValueError(f"{found} {token} in the text, but {len(counts)} media given for it")
+    given = iter(counts)
+    out = []
+    for text in texts:
+        pieces = text.split(token)
+        out.append(pieces[0] + "".join(token * next(given) + piece for piece in pieces[1:]))
+    return out
 
 
 AutoProcessor.register(FusionConfig, FusionProcessor)

@@ -1,1 +1,1 @@
-"""One encoder a file: media tensors to features of the language model's width."""
+"""Media tensors to streams of states, one modality a room."""

@@ -1,0 +1,107 @@
+"""What an encoder is: tensors of media in, a stream of states of its own width out."""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+
+from torch import Tensor, nn
+
+from harken.data.bounds import at_least
+from harken.models.fusion.stream import Stream
+
+
+class Encoder(nn.Module, ABC):
+    """Media of one modality to states.
+
+    Attributes:
+        width: of its states.
+    """
+
+    width: int
+
+    @abstractmethod
+    def forward(self, media: Tensor, lengths: Tensor | None = None) -> Stream:
+        """States of n media.
+
+        Args:
+            media: as the family's processor makes them, (n, ...).
+            lengths: how much of each is real where they differ, (n,).
+        """
+
+
+@dataclass(frozen=True)
+class Picture(ABC):
+    """The settings that every image encoder has: the canvas that pictures are put on.
+
+    Attributes:
+        height: canvas height in pixels; pictures are scaled into the canvas, aspect kept.
+        width: canvas width in pixels.
+        channels: 1 for grey, 3 for colour.
+        pixel_mean: taken from pixels in 0..1 before all else.
+        pixel_std: what they are divided by then.
+    """
+
+    height: int = 8
+    width: int = 24
+    channels: int = 1
+    pixel_mean: float = 0.2
+    pixel_std: float = 0.35
+
+    def __post_init__(self) -> None:
+        at_least(self, "image", height=1, width=1, channels=1, pixel_std=1e-6)
+        if self.channels not in (1, 3):
+            raise ValueError(f"image.channels is 1 for grey or 3 for colour, not {self.channels}")
+
+    def normalised(self, pixel_values: Tensor) -> Tensor:
+        """Pixels as the encoder reads them, from 0..1 or from whole numbers 0..255."""
+        scaled = pixel_values if pixel_values.is_floating_point() else pixel_values / 255
+        return (scaled - self.pixel_mean) / self.pixel_std
+
+    @property
+    @abstractmethod
+    def tokens(self) -> int:
+        """States of one picture."""
+
+    @abstractmethod
+    def build(self) -> Encoder:
+        """The encoder, with random weights."""
+
+
+@dataclass(frozen=True)
+class Sound(ABC):
+    """The settings that every audio encoder has.
+
+    Attributes:
+        rate: samples a second that the model hears.
+        mels: mel bands; 0 for an encoder that reads samples.
+        max_seconds: longest clip.
+    """
+
+    rate: int = 16_000
+    mels: int = 40
+    max_seconds: float = 30.0
+
+    def __post_init__(self) -> None:
+        at_least(self, "audio", rate=1000, mels=0, max_seconds=0.01)
+
+    @property
+    def hop(self) -> int:
+        """Samples between frames (10 ms)."""
+        return self.rate // 100
+
+    @abstractmethod
+    def tokens(self, length: int) -> int:
+        """States of a clip of so many frames (samples, where there are no mel bands)."""
+
+    @abstractmethod
+    def build(self) -> Encoder:
+        """The encoder, with random weights."""
+
+
+def divides(heads: int, hidden: int, where: str) -> None:
+    """Refuse a width that attention heads cannot share.
+
+    Raises:
+        ValueError: naming both.
+    """
+    if heads < 1 or hidden < 1 or hidden % heads:
+        raise ValueError(f"{where}.hidden must be a multiple of {where}.heads, not {hidden} and {heads}")
