@@ -9,6 +9,7 @@ import torch
 from harken.models.fusion import parts
 from harken.models.fusion.config import FusionConfig
 from harken.models.fusion.encoders.audio.log_mel_transformer import LogMelTransformer
+from harken.models.fusion.encoders.image.cnn import Cnn
 from harken.models.fusion.heads.language import Language
 from harken.models.fusion.model import FusionForConditionalGeneration, FusionForPrediction
 from harken.models.fusion.processor import FusionProcessor, feature_extractor
@@ -62,6 +63,13 @@ class FamilyConfig:
             raise parts.PartError(
                 f"fuse.width is {fuse.width}, but the language head's hidden is {language.hidden}: what is "
                 "fused goes into its layers; leave fuse.width out, or make them equal"
+            )
+        image = encoders.get("image")
+        if language is not None and isinstance(image, Cnn) and image.norm == "batch":
+            raise parts.PartError(
+                "encoders.image.norm is batch, but the model has a language head: what it says of a picture in "
+                "training would depend on the other pictures of the batch, and no longer be what it said when it "
+                "sampled; say norm: group"
             )
         width = language.hidden if language is not None else fuse.width or WIDTH
         others = {name: head for name, head in heads.items() if name not in spoken}
