@@ -11,6 +11,7 @@ from harken.models.fusion.config import FusionConfig
 from harken.models.fusion.encoders.audio.log_mel_transformer import LogMelTransformer
 from harken.models.fusion.encoders.image.cnn import Cnn
 from harken.models.fusion.heads.language import Language
+from harken.models.fusion.heads.match import Match
 from harken.models.fusion.model import FusionForConditionalGeneration, FusionForPrediction
 from harken.models.fusion.processor import FusionProcessor, feature_extractor
 from harken.models.fusion.tokenizer import PLACEHOLDERS, make_tokenizer, token_id
@@ -73,7 +74,12 @@ class FamilyConfig:
             )
         width = language.hidden if language is not None else fuse.width or WIDTH
         others = {name: head for name, head in heads.items() if name not in spoken}
-        return Resolved(encoders, fuse, language, others, width)
+        for name, head in others.items():
+            if language is not None and isinstance(head, Match):
+                raise parts.PartError(
+                    f"heads.{name}: match joins media again, which a model with a language head cannot; leave one out"
+                )
+        return Resolved(encoders, fuse, language, others, width, next(iter(spoken), ""))
 
     def plain(self) -> dict[str, Any]:
         """The same with all defaults, as plain data."""
@@ -93,6 +99,7 @@ class Resolved:
         language: the language head, if the model speaks.
         heads: the other heads, by name.
         width: D.
+        speaker: the language head's name.
     """
 
     encoders: dict[str, Any]
@@ -100,6 +107,7 @@ class Resolved:
     language: Language | None
     heads: dict[str, Any]
     width: int
+    speaker: str = ""
 
 
 def build(
@@ -126,6 +134,7 @@ def build(
         encoders=encoders,
         fuse=parts.plain(made.fuse),
         heads={name: parts.plain(head) for name, head in made.heads.items()},
+        language={"name": made.speaker, "weight": language.weight} if language else None,
         width=made.width,
         placeholders={m: token_id(tokenizer, PLACEHOLDERS[m]) for m in made.encoders},
         eos_token_id=end_id,
