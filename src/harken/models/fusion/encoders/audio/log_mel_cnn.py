@@ -52,7 +52,7 @@ class LogMelCnnEncoder(Encoder):
 
     def __init__(self, settings: LogMelCnn):
         super().__init__()
-        self.width = settings.widths[-1]
+        self.width, self.strides = settings.widths[-1], settings.strides
         sizes = (1, *settings.widths)
         each = zip(sizes, settings.widths, settings.strides, strict=False)
         self.groups = nn.ModuleList(_Group(size, width, stride) for size, width, stride in each)
@@ -62,8 +62,8 @@ class LogMelCnnEncoder(Encoder):
         lengths = torch.full((len(media),), media.shape[2], device=media.device) if lengths is None else lengths
         real = torch.arange(media.shape[2], device=media.device) < lengths[:, None]
         states = (media * real[:, None])[:, None]
-        for group in self.groups:
-            lengths = -(-lengths // group.stride)
+        for group, stride in zip(self.groups, self.strides, strict=True):
+            lengths = -(-lengths // stride)
             states, real = group(states, lengths)
         pooled = states.mean(2).transpose(1, 2)
         placed = pooled + sinusoids(pooled.shape[1], pooled.shape[2]).to(pooled)
@@ -78,7 +78,6 @@ class _Group(nn.Module):
 
     def __init__(self, size: int, width: int, stride: int):
         super().__init__()
-        self.stride = stride
         self.shrink = nn.Conv2d(size, width, 3, stride=(2, stride), padding=1)
         self.refine = nn.Conv2d(width, width, 3, padding=1)
         self.norms = nn.ModuleList(nn.LayerNorm(width) for _ in range(2))
