@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Bool, Float
@@ -24,6 +24,7 @@ class TaskLoss:
     metrics: dict[str, float] = field(default_factory=dict)
 
 
+@runtime_checkable
 class Task(Protocol):
     """The loss of one head's outputs."""
 

@@ -40,13 +40,13 @@ def learns_from_targets(head: Any) -> bool:
     return isinstance(head, Classify | Regress)
 
 
-def tasks_of(heads: Mapping[str, Any], language: tuple[str, Any] | None = None) -> MultiTask:
+def tasks_of(heads: Mapping[str, Any], language: tuple[str, float | str] | None = None) -> MultiTask:
     """The objective of a model's heads.
 
     Args:
         heads: their settings by name.
-        language: the language head's name and settings, where it is learnt too.
+        language: the language head's name and the weight of its loss, where it is learnt too.
     """
-    named = dict(heads) if language is None else {**heads, language[0]: language[1]}
-    weights = {name: None if head.weight == LEARNT else float(head.weight) for name, head in named.items()}
-    return MultiTask({name: task_of(head) for name, head in heads.items()}, weights, language[0] if language else None)
+    weights = {name: head.weight for name, head in heads.items()} | (dict([language]) if language else {})
+    fixed = {name: None if weight == LEARNT else float(weight) for name, weight in weights.items()}
+    return MultiTask({name: task_of(head) for name, head in heads.items()}, fixed, language[0] if language else None)

@@ -1,6 +1,6 @@
 """Augmentation of a batch's media tensors, as a recipe says it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
@@ -23,21 +23,18 @@ class Augmentation:
     audio: SpectrogramChange | None = None
 
     def __call__(
-        self, media: Mapping[str, Tensor], numbers: Sequence[int], epoch: int, generator: torch.Generator
+        self, media: Mapping[str, Tensor], rows: Mapping[str, Tensor], generator: torch.Generator
     ) -> dict[str, Tensor]:
         """Media tensors, changed.
 
         Args:
-            media: by name, the rows of all examples one below the other.
-            numbers: of the examples.
-            epoch: from 0.
+            media: by name, the rows of all prompts one below the other.
+            rows: how many of each belong to each prompt; not read.
             generator: draws.
         """
         out = dict(media)
         if self.image is not None and "pixel_values" in out:
-            rows = out["pixel_values"]
-            named = list(numbers) if len(numbers) == len(rows) else list(range(len(rows)))
-            out["pixel_values"] = self.image(rows, named, epoch, generator)
+            out["pixel_values"] = self.image(out["pixel_values"], generator)
         if self.audio is not None and "input_features" in out:
             out["input_features"] = self.audio(out["input_features"], out["feature_lengths"], generator)
         return out

@@ -1,6 +1,5 @@
 """Pictures as they could also have been taken: mirrored, moved, with a piece covered."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -8,7 +7,6 @@ from jaxtyping import Shaped
 from torch import Tensor
 
 from harken.data.bounds import at_least
-from harken.data.seeds import derive
 
 
 @dataclass(frozen=True)
@@ -16,8 +14,7 @@ class PictureChange:
     """What is done to pictures.
 
     Attributes:
-        flip: mirror left and right: each picture in every second epoch, which half first by lot (2404.00498, 3.6), so
-            that two epochs show both sides of all.
+        flip: mirror left and right, every second time by lot.
         shift: move by up to so many pixels each way; what comes in is a reflection (1409.5185 crops so).
         cover: side of a square that is covered by the batch's mean, in pixels (1708.04552); 0 for none.
     """
@@ -29,28 +26,19 @@ class PictureChange:
     def __post_init__(self) -> None:
         at_least(self, "augment.image", shift=0, cover=0)
 
-    def __call__(
-        self, pictures: Shaped[Tensor, "B C H W"], numbers: Sequence[int], epoch: int, generator: torch.Generator
-    ) -> Shaped[Tensor, "B C H W"]:
+    def __call__(self, pictures: Shaped[Tensor, "B C H W"], generator: torch.Generator) -> Shaped[Tensor, "B C H W"]:
         """B pictures, changed.
 
         Args:
             pictures: of any type.
-            numbers: of the examples.
-            epoch: from 0.
-            generator: draws where they move and what is covered.
+            generator: draws which are mirrored, where they move and what is covered.
         """
         if self.flip:
-            pictures = self._flipped(pictures, numbers, epoch)
+            turned = torch.rand(len(pictures), generator=generator).to(pictures.device) < 0.5
+            pictures = torch.where(turned[:, None, None, None], pictures.flip(3), pictures)
         if self.shift:
             pictures = self._shifted(pictures, generator)
         return self._covered(pictures, generator) if self.cover else pictures
-
-    @staticmethod
-    def _flipped(pictures: Tensor, numbers: Sequence[int], epoch: int) -> Tensor:
-        halves = torch.tensor([derive(0, "flip", number) & 1 for number in numbers])
-        turned = (halves ^ (epoch & 1)).bool().to(pictures.device)
-        return torch.where(turned[:, None, None, None], pictures.flip(3), pictures)
 
     def _shifted(self, pictures: Tensor, generator: torch.Generator) -> Tensor:
         count, _, height, width = pictures.shape

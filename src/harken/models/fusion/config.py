@@ -54,3 +54,11 @@ class FusionConfig(PreTrainedConfig):
     def encoder_parts(self) -> dict[str, Any]:
         """The encoders' settings by modality, in the order of building."""
         return {m: parts.encoder(m, self.encoders[m]) for m in parts.ENCODERS if m in self.encoders}
+
+    def head_parts(self) -> dict[str, Any]:
+        """The settings of the heads besides language, by name."""
+        return {name: parts.head(name, said) for name, said in self.heads.items()}
+
+    def fuse_part(self) -> Any:
+        """The settings of how modalities are joined."""
+        return parts.fuse(self.fuse)

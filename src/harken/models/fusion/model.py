@@ -64,7 +64,7 @@ class FusionModel(FusionPreTrainedModel):
         self.encoders = nn.ModuleDict(
             {m: Connected(settings.build(), config.width) for m, settings in config.encoder_parts().items()}
         )
-        settings = parts.fuse(config.fuse)
+        settings = config.fuse_part()
         self.drop = settings.drop
         self.fuse: Fuse = settings.build(config.width, list(self.encoders), speaks)
         self.post_init()
