@@ -10,9 +10,10 @@ from harken.models.fusion import parts
 from harken.models.fusion.config import FusionConfig
 from harken.models.fusion.encoders.audio.log_mel_transformer import LogMelTransformer
 from harken.models.fusion.encoders.image.cnn import Cnn
+from harken.models.fusion.encoders.tower import TowerEncoder
 from harken.models.fusion.heads.language import Language
 from harken.models.fusion.heads.match import Match
-from harken.models.fusion.model import FusionForConditionalGeneration, FusionForPrediction
+from harken.models.fusion.model import Connected, FusionForConditionalGeneration, FusionForPrediction
 from harken.models.fusion.processor import FusionProcessor, feature_extractor
 from harken.models.fusion.tokenizer import PLACEHOLDERS, make_tokenizer, token_id
 
@@ -122,6 +123,7 @@ def build(
 
     Raises:
         PartError: if the parts do not fit each other.
+        ValueError: if the folder of a pretrained encoder lacks weights.
     """
     made = config.resolve()
     language = made.language
@@ -143,6 +145,10 @@ def build(
     state = torch.random.get_rng_state()
     torch.manual_seed(seed)
     model = FusionForConditionalGeneration(fusion) if language else FusionForPrediction(fusion)
+    for connected in model.model.encoders.values():
+        assert isinstance(connected, Connected)
+        if isinstance(connected.encoder, TowerEncoder):
+            connected.encoder.take_weights()
     torch.random.set_rng_state(state)
     extractor = feature_extractor(made.encoders.get("audio") or LogMelTransformer())
     return model, FusionProcessor(extractor, tokenizer, encoders=encoders, fuse=parts.plain(made.fuse))
