@@ -1,18 +1,29 @@
 """Adversarial training: media are moved against the model, less than people notice, and then learnt from.
 
 FGSM is one step (1412.6572, section 4), PGD several from a random place in the ball (1706.06083, section 2.1).
+
+The attack is on the model as it is used, in evaluation: nothing is left out at random, and batch norms read their
+running statistics and do not move them. (In training every step of an attack would move them towards media that nobody
+learns from; 2010.00467 compares the two.) The one forward that is learnt from is a training forward, and moves them by
+the moved media.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
 from harken.algorithms.objective import Objective
-from harken.data.batch import Batch, Outputs
+from harken.data.batch import Batch, EncodedPrompt, Outputs
 from harken.data.bounds import at_least
+from harken.data.bounds import share as is_share
+
+FILLED = {"input_features": ("feature_lengths", -1), "series": ("series_lengths", 1)}
+"""The tensors that are filled up: what says how much of each is real, and along which axis."""
+TINY = 1e-30
 
 
 @dataclass(frozen=True)
@@ -26,57 +37,181 @@ class Attack:
         norm: `inf` bounds each number by the radius; `snr` bounds each medium's root mean square by the radius times
             its own (an SNR of 40 dB is a radius of 0.01).
         low: what no number goes below, by name.
-        high: what none goes above.
-        share: of the rows that are moved in training; the others are learnt from as they are.
+        high: what none goes above, by name.
+        share: of the media that are moved in training; the others are learnt from as they are.
     """
 
     radius: Mapping[str, float]
     steps: int = 1
     step: float | None = None
     norm: Literal["inf", "snr"] = "inf"
-    low: float | None = 0.0
-    high: float | None = 1.0
+    low: Mapping[str, float] = field(default_factory=lambda: {"pixel_values": 0.0})
+    high: Mapping[str, float] = field(default_factory=lambda: {"pixel_values": 1.0})
     share: float = 1.0
 
     def __post_init__(self) -> None:
-        at_least(self, "attack", steps=1, step=0, share=0)
-        if not self.radius or any(not r > 0 for r in self.radius.values()):
+        at_least(self, "attack", steps=1, step=0)
+        is_share(self, "attack", "share")
+        if not self.radius or any(not 0 < r < torch.inf for r in self.radius.values()):
             raise ValueError(f"attack.radius names media tensors and a radius above 0 each, not {dict(self.radius)}")
+
+    @property
+    def length(self) -> float:
+        """Of a step, in radii."""
+        if self.step is not None:
+            return self.step
+        return 2.5 / self.steps if self.steps > 1 else 1.0
+
+
+def refuse_unseen(attack: Attack, encoded: Iterable[EncodedPrompt]) -> None:
+    """Refuse to move what is not there, which would be no attack at all.
+
+    Raises:
+        ValueError: naming a tensor that no prompt has, and those that they have.
+    """
+    seen: set[str] = set()
+    for prompt in encoded:
+        seen |= {name for name, tensor in prompt.media.items() if _is_moved(tensor)}
+        if set(attack.radius) <= seen:
+            return
+    for name in attack.radius:
+        if name not in seen:
+            known = f"there are {', '.join(sorted(seen))}" if seen else "they have no media that can be moved"
+            raise ValueError(f"attack.radius.{name}: no prompt has such a media tensor of numbers; {known}")
 
 
 def attacked(
     module: nn.Module, objective: Objective, batch: Batch, attack: Attack, generator: torch.Generator | None = None
 ) -> Batch:
-    """A batch whose media are moved up the objective's loss.
+    """A batch whose media are moved up the objective's loss; as it is, where it has no such media.
 
     Args:
-        module: called as `module(batch, needs)`.
+        module: called as `module(batch, needs)`; it is attacked as it is in evaluation, and left as it was.
         objective: whose loss rises.
-        batch: with media as floating point numbers.
+        batch: with media as floating point numbers, or pixels as whole numbers from 0 to 255.
         attack: how.
         generator: draws where PGD begins; torch's own if None.
+
+    Raises:
+        ValueError: if media are no such numbers, or lie outside the attack's own bounds.
     """
-    clean = {name: _as_numbers(batch.prompts.media[name]) for name in attack.radius if name in batch.prompts.media}
-    radius = {name: _radii(clean[name], attack.radius[name], attack.norm) for name in clean}
-    length = attack.step if attack.step is not None else 2.5 / attack.steps if attack.steps > 1 else 1.0
-    moved = dict(clean)
+    balls = {name: _ball(batch.prompts.media, name, attack) for name in attack.radius if name in batch.prompts.media}
+    if not balls:
+        return batch
+    moved = {name: ball.clean for name, ball in balls.items()}
     if attack.steps > 1:
         moved = {
-            name: _within(x + radius[name] * _noise(x, generator), x, radius[name], attack) for name, x in clean.items()
+            name: ball.within(ball.clean + ball.radius * _noise(ball.clean, generator)) for name, ball in balls.items()
         }
-    for _ in range(attack.steps):
-        leaves = {name: tensor.detach().requires_grad_() for name, tensor in moved.items()}
-        with torch.enable_grad():
-            loss = objective.loss(module(_with(batch, leaves), objective.needs), batch).value
-            gradients = torch.autograd.grad(loss, list(leaves.values()))
-        for name, gradient in zip(leaves, gradients, strict=True):
-            away = length * radius[name] * _direction(gradient, attack.norm)
-            moved[name] = _within(moved[name] + away, clean[name], radius[name], attack)
+    with _as_used(module):
+        for _ in range(attack.steps):
+            leaves = {name: tensor.detach().requires_grad_() for name, tensor in moved.items()}
+            with torch.enable_grad():
+                loss = objective.loss(module(_with(batch, leaves), objective.needs), batch).value
+            # What the loss does not read at all has no gradient.
+            gradients = torch.autograd.grad(loss, list(leaves.values()), allow_unused=True)
+            for name, gradient in zip(leaves, gradients, strict=True):
+                if gradient is not None:
+                    moved[name] = balls[name].step(moved[name], gradient, attack.length)
     return _with(batch, moved)
+
+
+@contextmanager
+def _as_used(module: nn.Module) -> Iterator[None]:
+    """Within, what differs between training and use is as in use; but for recurrent layers, which a GPU differentiates
+    in training alone.
+    """
+    turned = [part for part in module.modules() if part.training and not isinstance(part, nn.RNNBase)]
+    for part in turned:
+        part.training = False
+    try:
+        yield
+    finally:
+        for part in turned:
+            part.training = True
+
+
+@dataclass(frozen=True)
+class _Ball:
+    """Where one tensor of media may go.
+
+    Attributes:
+        clean: as it was, n media.
+        real: which numbers are no filling, broadcast to them.
+        radius: of each medium, broadcast to them.
+        attack: the rest.
+        low: what no number goes below.
+        high: what none goes above.
+    """
+
+    clean: Tensor
+    real: Tensor
+    radius: Tensor
+    attack: Attack
+    low: float | None
+    high: float | None
+
+    def step(self, moved: Tensor, gradient: Tensor, length: float) -> Tensor:
+        """A step up the gradient, and back into the ball."""
+        gradient = gradient * self.real
+        if self.attack.norm == "inf":
+            return self.within(moved + length * self.radius * gradient.sign())
+        # Scaled first: squares of a small gradient are 0 in single precision.
+        scaled = gradient / _each(gradient.flatten(1).abs().amax(1), gradient).clamp(min=TINY)
+        return self.within(moved + length * self.radius * scaled / _size(scaled, self.real).clamp(min=TINY))
+
+    def within(self, moved: Tensor) -> Tensor:
+        """The nearest in the ball and the bounds."""
+        away = (moved - self.clean) * self.real
+        if self.attack.norm == "inf":
+            away = torch.maximum(torch.minimum(away, self.radius), -self.radius)
+        else:
+            away = away * (self.radius / _size(away, self.real).clamp(min=TINY)).clamp(max=1.0)
+        return (self.clean + away).clamp(self.low, self.high) if self._bounded else self.clean + away
+
+    @property
+    def _bounded(self) -> bool:
+        return self.low is not None or self.high is not None
+
+
+def _ball(media: Mapping[str, Tensor], name: str, attack: Attack) -> _Ball:
+    if not _is_moved(media[name]):
+        raise ValueError(f"attack.radius.{name}: {media[name].dtype} are no numbers that can be moved a little")
+    clean, low, high = _as_numbers(media[name]), attack.low.get(name), attack.high.get(name)
+    real = _real(media, name)
+    if clean.numel() and not (
+        float(clean.min()) >= _or(low, -torch.inf) and float(clean.max()) <= _or(high, torch.inf)
+    ):
+        raise ValueError(
+            f"{name} go from {float(clean.min()):g} to {float(clean.max()):g}, outside attack.low and attack.high "
+            f"({low} and {high}); say in both what they can be for this model"
+        )
+    radius = _size(clean, real) * attack.radius[name] if attack.norm == "snr" else clean.new_tensor(attack.radius[name])
+    return _Ball(clean, real, radius, attack, low, high)
+
+
+def _or(said: float | None, otherwise: float) -> float:
+    return otherwise if said is None else said
+
+
+def _is_moved(media: Tensor) -> bool:
+    return media.is_floating_point() or media.dtype == torch.uint8
 
 
 def _as_numbers(media: Tensor) -> Tensor:
     return media.detach() if media.is_floating_point() else media.float() / 255
+
+
+def _real(media: Mapping[str, Tensor], name: str) -> Tensor:
+    """Which numbers are no filling, to multiply with; one for all where nothing is filled up."""
+    tensor = media[name]
+    counter, axis = FILLED.get(name, ("", 0))
+    if counter not in media:
+        return torch.ones(len(tensor), *[1] * (tensor.dim() - 1), device=tensor.device)
+    shape = [len(tensor), *[1] * (tensor.dim() - 1)]
+    shape[axis] = tensor.shape[axis]
+    at = torch.arange(tensor.shape[axis], device=tensor.device)
+    return (at < media[counter].to(tensor.device)[:, None]).view(shape).to(_as_numbers(tensor[:0]).dtype)
 
 
 def _with(batch: Batch, media: Mapping[str, Tensor]) -> Batch:
@@ -88,33 +223,15 @@ def _each(values: Tensor, of: Tensor) -> Tensor:
     return values.view(-1, *[1] * (of.dim() - 1))
 
 
-def _size(media: Tensor) -> Tensor:
-    """The root mean square of each medium, as a factor for it."""
-    return _each(media.flatten(1).square().mean(1).sqrt(), media)
-
-
-def _radii(media: Tensor, radius: float, norm: str) -> Tensor:
-    return _size(media) * radius if norm == "snr" else torch.full_like(_size(media), radius)
+def _size(media: Tensor, real: Tensor) -> Tensor:
+    """The root mean square of each medium's real numbers, as a factor for it."""
+    count = real.expand_as(media).flatten(1).sum(1).clamp(min=1)
+    return _each(((media * real).flatten(1).square().sum(1) / count).sqrt(), media)
 
 
 def _noise(media: Tensor, generator: torch.Generator | None) -> Tensor:
     drawn = torch.rand(media.shape, generator=generator, dtype=torch.float32)
     return (2 * drawn - 1).to(media)
-
-
-def _direction(gradient: Tensor, norm: str) -> Tensor:
-    if norm == "inf":
-        return gradient.sign()
-    return gradient / _size(gradient).clamp(min=1e-30)
-
-
-def _within(moved: Tensor, clean: Tensor, radius: Tensor, attack: Attack) -> Tensor:
-    away = moved - clean
-    if attack.norm == "inf":
-        away = torch.maximum(torch.minimum(away, radius), -radius)
-    else:
-        away = away * (radius / _size(away).clamp(min=1e-30)).clamp(max=1.0)
-    return (clean + away).clamp(attack.low, attack.high)
 
 
 class Attacked(nn.Module):
@@ -142,9 +259,9 @@ class Attacked(nn.Module):
         if self.attack.share >= 1:
             return made
         media = {}
-        for name, tensor in made.prompts.media.items():
-            if name not in self.attack.radius:
-                continue
-            kept = _each(torch.rand(len(tensor)) >= self.attack.share, tensor).to(tensor.device)
-            media[name] = torch.where(kept, _as_numbers(batch.prompts.media[name]), tensor)
+        for name in self.attack.radius:
+            if name in made.prompts.media:
+                tensor = made.prompts.media[name]
+                kept = _each(torch.rand(len(tensor)) >= self.attack.share, tensor).to(tensor.device)
+                media[name] = torch.where(kept, _as_numbers(batch.prompts.media[name]), tensor)
         return _with(made, media)
