@@ -16,7 +16,8 @@ def test_the_plain_reading():
     matched, mismatched = torch.tensor([0.3, -1.2, 2.0]), torch.tensor([0.1, 0.7, -3.0])
     plain = -sum(math.log(sigmoid(x)) for x in matched.tolist()) / 2
     plain -= sum(math.log(1 - sigmoid(x)) for x in mismatched.tolist()) / 2
-    found = Matching().loss({"matched": matched, "mismatched": mismatched}, None)
+    outputs = {"matched": matched, "mismatched": mismatched, "there": torch.ones(3, dtype=torch.bool)}
+    found = Matching().loss(outputs, None)
     assert float(found.total) == pytest.approx(plain, rel=1e-5)
     assert found.rows == 3
     assert found.metrics["accuracy"] == pytest.approx(3 / 6)
@@ -29,4 +30,14 @@ def test_targets_judge_rows_as_they_are():
     assert float(found.total) == pytest.approx(plain, rel=1e-5)
     assert found.rows == 2
     assert found.metrics["accuracy"] == 1.0
-    assert Matching().loss({"matched": matched}, None).rows == 0
+
+
+def test_rows_that_cannot_be_asked_do_not_count():
+    matched, mismatched = torch.tensor([0.3, -1.2, 2.0]), torch.tensor([0.1, 0.7, -3.0])
+    there = torch.tensor([True, False, True])
+    some = Matching().loss({"matched": matched, "mismatched": mismatched, "there": there}, None)
+    outputs = {"matched": matched[there], "mismatched": mismatched[there], "there": there[there]}
+    assert float(some.total) == pytest.approx(float(Matching().loss(outputs, None).total), rel=1e-6)
+    assert some.rows == 2
+    none = Matching().loss({"matched": matched, "mismatched": mismatched, "there": there & False}, None)
+    assert (none.rows, float(none.total), none.metrics) == (0, 0.0, {})

@@ -9,7 +9,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional
 
-from harken.algorithms.task import TaskLoss
+from harken.algorithms.task import TaskLoss, in_full
 
 
 def info_nce(logits: Float[Tensor, "B B"]) -> Float[Tensor, ""]:
@@ -51,7 +51,7 @@ class Contrastive:
         there = outputs["there"]
         if int(there.sum()) < 2:
             return TaskLoss((outputs["one"].sum() + outputs["scale"]) * 0.0, 0)
-        one, other = outputs["one"][there].float(), outputs["other"][there].float()
+        one, other = in_full(outputs["one"][there]), in_full(outputs["other"][there])
         logits = outputs["scale"] * one @ other.T + outputs["bias"]
         total = info_nce(logits) if self.kind == "infonce" else siglip(logits)
         nearest = (logits.argmax(1) == torch.arange(len(logits), device=logits.device)).float().mean()

@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Float, Shaped
 from torch import Tensor
 
-from harken.algorithms.task import TaskLoss, rows_with
+from harken.algorithms.task import TaskLoss, in_full, rows_with
 
 
 def soft_targets(targets: Shaped[Tensor, "B ..."], classes: int, smoothing: float) -> Float[Tensor, "B C"]:
@@ -22,16 +22,17 @@ def soft_targets(targets: Shaped[Tensor, "B ..."], classes: int, smoothing: floa
         ValueError: if a class is none of the head's.
     """
     if targets.dim() == 1:
-        worst = int(targets.max()) if len(targets) else 0
-        if worst >= classes or (len(targets) and int(targets.min()) < 0):
+        wrong = targets[(targets < 0) | (targets >= classes)]
+        if len(wrong):
             raise ValueError(
-                f"a target names class {worst}, and the head has {classes} (0 to {classes - 1}): raise its classes, or "
-                "mend the data"
+                f"a target names class {int(wrong[0])}, and the head has {classes} (0 to {classes - 1}): raise its "
+                "classes, or mend the data"
             )
         targets = torch.nn.functional.one_hot(targets, classes)
     elif targets.shape[1] != classes:
         raise ValueError(f"targets are over {targets.shape[1]} classes, and the head has {classes}")
-    return targets.float() * (1 - smoothing) + smoothing / classes
+    whole = targets.to(torch.promote_types(targets.dtype, torch.float32))
+    return whole * (1 - smoothing) + smoothing / classes
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,7 @@ class CrossEntropy:
         there = rows_with(targets, logits)
         if targets is None or not bool(there.any()):
             return TaskLoss(logits.sum() * 0.0, 0)
-        logits, targets = logits[there].float(), targets[there]
+        logits, targets = in_full(logits[there]), targets[there]
         goal = soft_targets(targets, logits.shape[1], self.label_smoothing).to(logits.dtype)
         total = -(goal * logits.log_softmax(1)).sum()
         right = (logits.argmax(1) == goal.argmax(1)).float().mean()

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from harken.algorithms.task import TaskLoss
+from harken.algorithms.task import TaskLoss, in_full
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class ModalityAdversarial:
             outputs: `logits` (B, M, M) and `there` (B, M).
             targets: none.
         """
-        logits, there = outputs["logits"].float(), outputs["there"]
+        logits, there = in_full(outputs["logits"]), outputs["there"]
         count, modalities = there.shape
         goal = torch.arange(modalities, device=logits.device).expand(count, modalities)
         each = functional.cross_entropy(logits.flatten(0, 1), goal.flatten(), reduction="none").view(count, modalities)

@@ -13,9 +13,12 @@ from jaxtyping import Float
 from torch import Tensor
 
 from harken.algorithms.objective import Loss
-from harken.algorithms.surrogate import masked_mean
+from harken.algorithms.surrogate import masked_mean, tokens_in
 from harken.algorithms.task import Task
 from harken.data.batch import Batch, Outputs
+
+TOKENS = "step.tokens"
+"""The label that says, where a step is in parts, how many tokens a completion of the whole step has in the mean."""
 
 
 @dataclass(frozen=True)
@@ -23,7 +26,8 @@ class MultiTask:
     """The tasks of a model's heads.
 
     A task's loss is a mean over all rows of the batch, those without a target adding nothing: so parts of a step
-    together give what the whole would. Language is a mean over tokens.
+    together give what the whole would (but for tasks that compare a batch's rows with each other). Language is a mean
+    over tokens.
 
     Attributes:
         tasks: the loss of each head, by its name.
@@ -59,8 +63,12 @@ class MultiTask:
             counted |= dict.fromkeys((f"{name}/{key}" for key in figures), float(made.rows))
         if self.language is not None:
             assert outputs.logprobs is not None, "the loop gives what `needs` names"
-            spoken = -masked_mean(outputs.logprobs, batch.completions.mask)
+            spoken, tokens = -masked_mean(outputs.logprobs, batch.completions.mask), tokens_in(batch.completions.mask)
             metrics[f"{self.language}/loss"] = spoken.item()
+            counted[f"{self.language}/loss"] = tokens
+            if TOKENS in batch.labels:
+                # Parts count by their rows, and a mean over tokens by its tokens.
+                spoken = spoken * tokens / (rows * float(batch.labels[TOKENS][0]))
             weighted = self._weighted(self.language, spoken, True, outputs.heads)
             value = weighted if value is None else value + weighted
         assert value is not None, "a model has a head"

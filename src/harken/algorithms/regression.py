@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from harken.algorithms.task import TaskLoss, rows_with
+from harken.algorithms.task import TaskLoss, in_full, rows_with
 
 
 @dataclass(frozen=True)
@@ -31,6 +31,6 @@ class Regression:
         goal = targets[:, None] if targets.dim() == 1 else targets
         if goal.shape != values.shape:
             raise ValueError(f"targets have {goal.shape[1]} numbers a row, and the head gives {values.shape[1]}")
-        errors = (values - goal.to(values.dtype))[there]
+        errors = (in_full(values) - goal)[there]
         metrics = {"absolute_error": float(errors.detach().abs().mean())}
         return TaskLoss((errors / self.spread).square().sum() / 2, int(there.sum()), metrics)

@@ -38,6 +38,11 @@ class Task(Protocol):
         ...
 
 
+def in_full(values: Float[Tensor, "*B"]) -> Float[Tensor, "*B"]:
+    """Values in single precision or better: what a head says in half precision is too coarse to sum."""
+    return values.to(torch.promote_types(values.dtype, torch.float32))
+
+
 def rows_with(targets: Tensor | None, like: Float[Tensor, "B ..."]) -> Bool[Tensor, " B"]:
     """Which rows have a target: whole ones from 0 up; others whose numbers are all finite."""
     if targets is None:

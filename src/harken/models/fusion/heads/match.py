@@ -26,7 +26,7 @@ class Match(HeadSettings):
         Raises:
             ValueError: if there are not two modalities, or not this one.
         """
-        swapped = self.swapped or modalities[-1]
+        swapped = self.swapped or "".join(modalities[-1:])
         if len(modalities) < 2 or swapped not in modalities:
             raise ValueError(
                 f"heads: match needs two modalities, one of them swapped={swapped!r}; the model has "
@@ -36,7 +36,11 @@ class Match(HeadSettings):
 
 
 class MatchHead(Head):
-    """`matched` and, while it learns, `mismatched` (B,): logits of belonging together."""
+    """`matched` and `mismatched` (B,): logits of belonging together, of rows as they are and with another's medium.
+
+    `there` (B,) says of which rows both can be asked: the row has the swapped modality and another one, and there is
+    another row that has the swapped one too.
+    """
 
     reads_streams = True
 
@@ -46,11 +50,14 @@ class MatchHead(Head):
         self.read = nn.Linear(width, 1)
 
     def forward(self, view: View) -> dict[str, Tensor]:
-        """The logit of each row, and of each row with its neighbour's medium."""
-        out = {"matched": self.read(view.shared)[:, 0]}
+        """The logit of each row, and of each row with the medium of the one above it."""
         stream = view.streams[self.swapped]
-        if self.training and len(stream.real) > 1:
-            order = torch.arange(len(stream.real), device=stream.real.device).roll(1)
-            other = {**view.streams, self.swapped: Stream(stream.states[order], stream.real[order])}
-            out["mismatched"] = self.read(view.again(other))[:, 0]
-        return out
+        order = torch.arange(len(stream.real), device=stream.real.device).roll(1)
+        swapped = {**view.streams, self.swapped: Stream(stream.states[order], stream.real[order])}
+        rest = [other.present for modality, other in view.streams.items() if modality != self.swapped]
+        there = stream.present & stream.present[order] & torch.stack(rest).any(0)
+        return {
+            "matched": self.read(view.shared)[:, 0],
+            "mismatched": self.read(view.again(swapped))[:, 0],
+            "there": there if len(order) > 1 else torch.zeros_like(there),
+        }
