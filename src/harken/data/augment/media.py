@@ -9,6 +9,8 @@ from torch import Tensor
 from harken.data.augment.picture import PictureChange
 from harken.data.augment.spectrogram import SpectrogramChange
 
+_OTHER = "augment.{} is for models of harken's own family; this one's {} are laid out as {}: leave it out"
+
 
 @dataclass(frozen=True)
 class Augmentation:
@@ -31,10 +33,17 @@ class Augmentation:
             media: by name, the rows of all prompts one below the other.
             rows: how many of each belong to each prompt; not read.
             generator: draws.
+
+        Raises:
+            ValueError: if media are laid out in another way than the family's.
         """
         out = dict(media)
         if self.image is not None and "pixel_values" in out:
+            if out["pixel_values"].dim() != 4:
+                raise ValueError(_OTHER.format("image", "pixel_values", tuple(out["pixel_values"].shape)))
             out["pixel_values"] = self.image(out["pixel_values"], generator)
         if self.audio is not None and "input_features" in out:
+            if "feature_lengths" not in out:
+                raise ValueError(_OTHER.format("audio", "input_features", tuple(out["input_features"].shape)))
             out["input_features"] = self.audio(out["input_features"], out["feature_lengths"], generator)
         return out

@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from harken.data.bounds import at_least
+from harken.data.bounds import at_least, share
 
 
 @dataclass(frozen=True)
@@ -14,8 +14,8 @@ class SpectrogramChange:
     """What is done to log-mel frames (SpecAugment, 1904.08779, section 2, without warping).
 
     Attributes:
-        bands: widest stretch of mel bands that is masked.
-        frames: longest stretch of frames that is masked.
+        bands: widest stretch of mel bands that is masked; never all of them.
+        frames: longest stretch of frames that is masked; within the clip's length.
         masks: how many of each.
         shift: the frames begin so much later at most, going round at the end; a share of the clip's length.
         gain: spread of what is added to all of a clip's log-mel values.
@@ -28,7 +28,8 @@ class SpectrogramChange:
     gain: float = 0.0
 
     def __post_init__(self) -> None:
-        at_least(self, "augment.audio", bands=0, frames=0, masks=0, shift=0, gain=0)
+        at_least(self, "augment.audio", bands=0, frames=0, masks=0, gain=0)
+        share(self, "augment.audio", "shift")
 
     def __call__(
         self, features: Float[Tensor, "B F T"], lengths: Int[Tensor, " B"], generator: torch.Generator
@@ -36,25 +37,30 @@ class SpectrogramChange:
         """B clips, changed; what lies beyond a clip's length stays as it is."""
         count, bands, frames = features.shape
         at = torch.arange(frames)
-        real = at < lengths.cpu()[:, None]
+        lengths = lengths.cpu()
+        real = at < lengths[:, None]
         if self.shift:
-            most = (self.shift * lengths.cpu()).long() + 1
+            most = (self.shift * lengths).long() + 1
             by = (torch.rand(count, generator=generator) * most).long()
-            places = torch.where(real, (at - by[:, None]) % lengths.cpu()[:, None].clamp(min=1), at)
+            places = torch.where(real, (at - by[:, None]) % lengths[:, None].clamp(min=1), at)
             features = features.gather(2, places[:, None].expand(-1, bands, -1).to(features.device))
         if self.gain:
-            features = features + (torch.randn(count, 1, 1, generator=generator) * self.gain).to(features)
+            louder = torch.randn(count, 1, 1, generator=generator) * self.gain
+            features = features + (louder * real[:, None]).to(features)
         hidden = torch.zeros(count, bands, frames, dtype=torch.bool)
         for _ in range(self.masks):
-            hidden |= _stretch(bands, min(self.bands, bands), count, generator)[:, :, None]
-            hidden |= _stretch(frames, min(self.frames, frames), count, generator)[:, None, :]
+            each = torch.full((count,), bands)
+            hidden |= _stretch(bands, each, each.sub(1).clamp(max=self.bands), generator)[:, :, None]
+            hidden |= _stretch(frames, lengths, lengths.clamp(max=self.frames), generator)[:, None, :]
         mean = (features * real[:, None].to(features)).sum((1, 2)) / (real.sum(1) * bands).clamp(min=1).to(features)
         hidden = (hidden & real[:, None]).to(features.device)
         return torch.where(hidden, mean[:, None, None], features)
 
 
-def _stretch(size: int, widest: int, count: int, generator: torch.Generator) -> Tensor:
+def _stretch(size: int, within: Tensor, widest: Tensor, generator: torch.Generator) -> Tensor:
+    """For each clip a stretch of at most `widest` places, all of them below `within`, out of `size`."""
+    count = len(within)
     wide = (torch.rand(count, generator=generator) * (widest + 1)).long()
-    start = (torch.rand(count, generator=generator) * (size - wide + 1)).long()
+    start = (torch.rand(count, generator=generator) * (within - wide + 1)).long()
     at = torch.arange(size)
     return (at >= start[:, None]) & (at < (start + wide)[:, None])
