@@ -26,10 +26,15 @@ def recall_at(k: int, queries: Float[np.ndarray, "N E"], items: Float[np.ndarray
         items: points.
 
     Raises:
-        ValueError: if there are fewer than two, or not as many of the one as of the other.
+        ValueError: if there are fewer than two, or not as many of the one as of the other, or points are no numbers.
     """
+    if k < 1:
+        raise ValueError(f"recall at {k}: k counts the nearest, from 1 up")
     if queries.shape != items.shape or len(queries) < 2:
         raise ValueError(f"as many queries as items are needed, two or more, not {queries.shape} and {items.shape}")
+    for name, points in (("queries", queries), ("items", items)):
+        if not np.isfinite(points).all():
+            raise ValueError(f"{name}: some points are no finite numbers; nothing is near to them")
     near = queries.astype(np.float64) @ items.T.astype(np.float64)
     own = np.diag(near)[:, None]
     rank = (near > own).sum(1) + ((near == own).sum(1) - 1) / 2
