@@ -280,7 +280,7 @@ def test_training_against_it_holds_under_it(norm):
         "widths": (16,),
         "depth": 0,
         "norm": norm,
-        "pool": "mean",
+        "pool": "max",
     }
     family = FamilyConfig(
         encoders={"image": {**image, "pixel_mean": 0.5, "pixel_std": 0.1}},
