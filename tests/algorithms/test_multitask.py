@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from harken.algorithms.cross_entropy import CrossEntropy
-from harken.algorithms.multitask import MultiTask
+from harken.algorithms.multitask import TOKENS, MultiTask
 from harken.algorithms.regression import Regression
 from harken.data.batch import Batch, Completions, EncodedPrompt, Outputs, collate_examples
 
@@ -40,18 +40,21 @@ def test_a_learnt_weight_is_an_uncertainty():
     objective = MultiTask({"digit": CrossEntropy()}, {"digit": None})
     found = objective.loss(Outputs(heads={**heads, "digit.log_variance": s}), batch_of(4, labels))
     mean = float(CrossEntropy().loss({"logits": heads["digit.logits"]}, labels["digit"]).total) / 4
-    assert float(found.value) == pytest.approx(math.exp(-0.7) * mean + 0.35, rel=1e-5)
+    assert float(found.value.detach()) == pytest.approx(math.exp(-0.7) * mean + 0.35 * 3 / 4, rel=1e-5), (
+        "three have one"
+    )
     (gradient,) = torch.autograd.grad(found.value, s)
-    assert float(gradient) == pytest.approx(-math.exp(-0.7) * mean + 0.5, rel=1e-5)
+    assert float(gradient) == pytest.approx(-math.exp(-0.7) * mean + 0.5 * 3 / 4, rel=1e-5)
 
 
 def test_parts_of_a_step_give_what_the_whole_does():
     heads, labels = scene()
-    objective = MultiTask(TASKS)
+    heads |= {f"{name}.log_variance": torch.tensor(0.4) for name in TASKS}
+    objective = MultiTask(TASKS, dict.fromkeys(TASKS))
     whole = objective.loss(Outputs(heads=heads), batch_of(4, labels))
     total = torch.zeros(())
-    for part in (slice(0, 1), slice(1, 4)):
-        mine = {k: v[part] for k, v in heads.items()}
+    for part in (slice(0, 1), slice(1, 2), slice(2, 4)):
+        mine = {k: v[part] if v.dim() else v for k, v in heads.items()}
         found = objective.loss(
             Outputs(heads=mine), batch_of(len(mine["age.values"]), {k: v[part] for k, v in labels.items()})
         )
@@ -80,3 +83,22 @@ def test_language_counts_beside_the_heads():
     without = MultiTask(TASKS).loss(Outputs(heads=heads), batch)
     torch.testing.assert_close(found.value, without.value + 3.0)
     assert objective.needs == {"heads", "logprobs"}
+
+
+def test_parts_of_answers_of_different_lengths_give_what_the_whole_does():
+    heads, labels = scene()
+    torch.manual_seed(1)
+    logprobs, mask = -torch.rand(4, 3), torch.tensor([[1, 1, 1], [1, 0, 0], [1, 1, 0], [1, 1, 1]]).bool()
+    objective, base = MultiTask(TASKS, language="answer"), batch_of(4, labels)
+
+    def loss(part: slice, more: dict[str, torch.Tensor]):
+        answers = Completions(torch.ones(4, 3).long()[part], mask[part], torch.arange(4)[part])
+        mine = {k: v[part] for k, v in heads.items()}
+        batch = Batch(base.prompts, answers, {k: v[part] for k, v in labels.items()} | more)
+        return objective.loss(Outputs(logprobs=logprobs[part], heads=mine), batch)
+
+    whole = loss(slice(0, 4), {})
+    parts = [loss(part, {TOKENS: torch.full((2,), 9 / 4)}) for part in (slice(0, 2), slice(2, 4))]
+    torch.testing.assert_close(sum(part.value * part.weight for part in parts) / 4, whole.value)
+    told = sum(part.metrics["answer/loss"] * part.metric_weights["answer/loss"] for part in parts) / 9
+    assert told == pytest.approx(whole.metrics["answer/loss"], rel=1e-5)

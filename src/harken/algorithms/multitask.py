@@ -1,7 +1,8 @@
 """Several tasks at once: a weighted sum of their losses, the weights fixed or learnt with them.
 
 A learnt weight is an uncertainty (1705.07115, equations 7 and 10): with s = log sigma^2, a task's loss L counts
-exp(-s) L + s / 2, L being a negative log-likelihood (half the squared error for regression).
+exp(-s) L + s / 2 for each row that has a target, L being a negative log-likelihood (half the squared error for
+regression).
 """
 
 from collections.abc import Mapping
@@ -56,7 +57,7 @@ class MultiTask:
         for name, task in self.tasks.items():
             mine = {k.removeprefix(f"{name}."): v for k, v in outputs.heads.items() if k.startswith(f"{name}.")}
             made = task.loss(mine, batch.labels.get(name))
-            weighted = self._weighted(name, made.total / max(rows, 1), made.rows > 0, outputs.heads)
+            weighted = self._weighted(name, made.total / max(rows, 1), made.rows / max(rows, 1), outputs.heads)
             value = weighted if value is None else value + weighted
             figures = {"loss": made.total.item() / max(made.rows, 1), **made.metrics} if made.rows else {}
             metrics |= {f"{name}/{key}": figure for key, figure in figures.items()}
@@ -69,17 +70,17 @@ class MultiTask:
             if TOKENS in batch.labels:
                 # Parts count by their rows, and a mean over tokens by its tokens.
                 spoken = spoken * tokens / (rows * float(batch.labels[TOKENS][0]))
-            weighted = self._weighted(self.language, spoken, True, outputs.heads)
+            weighted = self._weighted(self.language, spoken, 1.0, outputs.heads)
             value = weighted if value is None else value + weighted
         assert value is not None, "a model has a head"
         return Loss(value, metrics, float(rows), counted)
 
     def _weighted(
-        self, name: str, loss: Float[Tensor, ""], counts: bool, heads: Mapping[str, Tensor]
+        self, name: str, loss: Float[Tensor, ""], share: float, heads: Mapping[str, Tensor]
     ) -> Float[Tensor, ""]:
         weight = self.weights.get(name, 1.0)
         if weight is not None:
             return loss * weight
         s = heads[f"{name}.log_variance"]
-        # A task without data says nothing of its own uncertainty.
-        return torch.exp(-s) * loss + s / 2 if counts else loss + 0.0 * s
+        # A row without a target says nothing of the task's uncertainty.
+        return torch.exp(-s) * loss + share * s / 2

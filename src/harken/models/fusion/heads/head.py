@@ -37,7 +37,11 @@ class Head(nn.Module, ABC):
     """
 
     reads_streams: bool = False
-    log_variance: nn.Parameter | None = None
+    log_variance: nn.Parameter | None
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_parameter("log_variance", None)
 
     @abstractmethod
     def forward(self, view: View) -> dict[str, Tensor]:
