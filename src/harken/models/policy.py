@@ -148,10 +148,10 @@ def logprobs_and_entropy(
     vocabulary = head.weight.shape[0]
     size = max(1, PART_BYTES // (4 * vocabulary))
     again = torch.is_grad_enabled() and 4 * vocabulary * len(targets) > KEPT_BYTES
-    if torch.is_grad_enabled() and head.plain and 4 * vocabulary * len(targets) > KEPT_BYTES:
+    # Computed again by hand is in the weights' own type; autocast's is torch's business.
+    if again and head.plain and not torch.is_autocast_enabled(states.device.type):
         logprobs, spread = _ComputedAgain.apply(wanted, head.weight, targets, head, entropy, size)
     else:
-        again = torch.is_grad_enabled() and 4 * vocabulary * len(targets) > KEPT_BYTES
         made = []
         for start in range(0, max(len(targets), 1), size):
             part = (wanted[start : start + size], targets[start : start + size], head, entropy)

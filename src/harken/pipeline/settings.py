@@ -259,6 +259,14 @@ class AlignConfig:
     adapter: AdapterConfig | None = None
     stopping: StoppingConfig = field(default_factory=StoppingConfig)
 
+    def __post_init__(self) -> None:
+        if self.optimizer.precision != "float32":
+            raise ValueError(
+                f"align.optimizer.precision is {self.optimizer.precision}: log-probabilities in training must be those "
+                "of sampling and of the reference, which are computed in the weights' own type; leave it out, or say "
+                "model.dtype: bfloat16 for all of them"
+            )
+
 
 @dataclass(frozen=True)
 class EvaluationConfig:

@@ -23,7 +23,7 @@ from harken.train import checkpoint
 from harken.train.descent import Step
 from harken.train.ema import WeightAverage
 from harken.train.metrics_log import MetricsLog
-from harken.train.optimizers import OptimizerConfig, build_optimizers, frozen_parts, rate_factor
+from harken.train.optimizers import OptimizerConfig, build_optimizers, frozen_parts, rate_factor, still_norms
 from harken.train.stopping import StoppingConfig, Watch
 from harken.types import JSON
 
@@ -124,12 +124,12 @@ def fit(module: nn.Module, source: Source, objective: Objective, how: Fit) -> No
 
 
 def _fit(training: "_Training") -> None:
-    module, source, how = training.module, training.source, training.how
+    source, how = training.source, training.how
     log, kept = MetricsLog(how.log, how.stage), MetricsLog(how.folder / SAMPLES, how.stage)
     start = training.restore()
     log.rewind(start)
     kept.rewind(start)
-    module.train()
+    training.begin()
     for step in range(start, source.steps):
         if training.watch.ended:
             break
@@ -193,6 +193,12 @@ class _Training:
         self.average = WeightAverage(module, how.optimizer.ema) if how.optimizer.ema else None
         self.watch = Watch(how.stopping, how.measure)
 
+    def begin(self) -> None:
+        """The module learns, but for what is frozen of it."""
+        self.module.train()
+        for norm in still_norms(self.module):
+            norm.eval()
+
     def step(self, step: int) -> dict[str, float]:
         """One step: batches, loss, gradients, and a move of the weights."""
         how, source = self.how, self.source
@@ -222,7 +228,9 @@ class _Training:
                 optimizer.zero_grad(set_to_none=True)
         if self.average is not None:
             self.average.follow(self.module)
-        return figures | {"learning_rate": self.optimizers[-1].param_groups[0]["lr"]}
+        # A part's own rate may stand first among an optimizer's.
+        rate = how.optimizer.rate * rate_factor(step, source.steps, how.optimizer)
+        return figures | {"learning_rate": self.optimizers[-1].param_groups[0]["lr"] if self.own else rate}
 
     def _backward(self, loss: Tensor) -> None:
         self.accelerator.backward(loss)
@@ -242,7 +250,7 @@ class _Training:
             self.module.eval()
             with torch.no_grad():
                 figure, best = self.watch.look(done)
-            self.module.train()
+            self.begin()
             if best and self.how.stopping.keep_best:
                 tensors = {"model": trained_tensors(self.module)}
                 checkpoint.write(self.how.folder / BEST, done, tensors, {"key": self.how.key}, keep=1)

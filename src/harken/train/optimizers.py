@@ -1,7 +1,8 @@
 """Muon for the matrices of the layers, AdamW for the rest; learning rates as functions of the part and the step."""
 
+import difflib
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -30,8 +31,10 @@ class OptimizerConfig:
         max_norm: gradients are clipped to this norm.
         ema: decay of an exponential moving average of the weights, which training then leaves; 0 for none.
         parts: by what the learning rates of parts of the model are multiplied, such as `{encoders.image: 0.1}`, and 0
-            for a part that stays as it is; a part is a run of names in the names of its weights, the longest counts.
-        precision: in which type matrices are multiplied in training; weights stay as they are.
+            for a part that stays as it is, statistics of its batch norms included; a part is a run of names in the
+            names of its weights, the longest counts.
+        precision: in which type matrices are multiplied in training; weights stay as they are. Not for `align`, where
+            log-probabilities in training must be those of sampling and of the reference.
     """
 
     rate: float = 2e-3
@@ -70,9 +73,23 @@ def part_factors(module: nn.Module, parts: Mapping[str, float]) -> dict[str, flo
         factors[name] = parts[max(mine, key=len)] if mine else 1.0
     for part in parts:
         if part not in named:
+            near = difflib.get_close_matches(part, _runs(factors), 1)
             tops = sorted({".".join(name.split(".")[:4]) for name in factors})
-            raise ValueError(f"optimizer.parts: no weight is called {part!r}; there are {', '.join(tops[:12])} ...")
+            hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(tops[:12])} ..."
+            raise ValueError(f"optimizer.parts: no weight is called {part!r}; {hint}")
     return factors
+
+
+def _runs(names: Iterable[str]) -> list[str]:
+    """All runs of up to four names in the names of weights."""
+    found: dict[str, None] = {}
+    for name in names:
+        steps = name.split(".")
+        for start in range(len(steps)):
+            found |= dict.fromkeys(
+                ".".join(steps[start:end]) for end in range(start + 1, min(start + 5, len(steps) + 1))
+            )
+    return list(found)
 
 
 @contextmanager
@@ -89,8 +106,19 @@ def frozen_parts(module: nn.Module, parts: Mapping[str, float]) -> Iterator[None
             parameter.requires_grad_(True)
 
 
+def still_norms(module: nn.Module) -> list[nn.Module]:
+    """The batch norms whose weights are not trained: their statistics should not move either."""
+    norms = [part for part in module.modules() if isinstance(part, nn.modules.batchnorm._BatchNorm)]
+    trained = [{parameter.requires_grad for parameter in norm.parameters()} for norm in norms]
+    return [norm for norm, found in zip(norms, trained, strict=True) if found == {False}]
+
+
 def build_optimizers(module: nn.Module, config: OptimizerConfig) -> list[torch.optim.Optimizer]:
-    """The optimizers of a module's trainable parameters (each parameter in exactly one)."""
+    """The optimizers of a module's trainable parameters (each parameter in exactly one).
+
+    Raises:
+        ValueError: if a part names no weight, or nothing is left to train.
+    """
     factors = part_factors(module, config.parts)
     matrices: dict[tuple[float, float], list[nn.Parameter]] = {}
     rest: dict[tuple[float, float], list[nn.Parameter]] = {}
@@ -108,6 +136,8 @@ def build_optimizers(module: nn.Module, config: OptimizerConfig) -> list[torch.o
     if rest:
         betas = (0.9, config.beta2)
         optimizers.append(torch.optim.AdamW(_groups(rest, config.rate), lr=config.rate, betas=betas, fused=True))
+    if not optimizers:
+        raise ValueError("there is nothing to train: all weights are frozen (optimizer.parts gives a part 0 for that)")
     return optimizers
 
 

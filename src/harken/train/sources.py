@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 import torch
 from torch import Tensor
 
+from harken.algorithms.multitask import TOKENS
 from harken.data.batch import Batch, Outputs, collate
 from harken.data.bounds import at_least
 from harken.data.encoded import EncodedPrompts
@@ -85,7 +86,8 @@ class DemonstrationsConfig:
     Attributes:
         steps: optimizer steps.
         batch: demonstrations a step.
-        accumulate: parts in which a step goes through the model, to save memory.
+        accumulate: parts in which a step goes through the model, to save memory. What compares a batch's rows with each
+            other (contrast, match, batch norm) then sees a part's alone.
     """
 
     steps: int = 400
@@ -143,6 +145,12 @@ class Demonstrations(Stateless):
         size = min(self.config.batch, len(self.pairs))
         chosen = take(len(self.pairs), size, step, self.seed, "demonstrations")
         made = [self.batch_of(part) for part in parts(chosen, self.config.accumulate)]
+        if len(made) > 1:
+            mean = sum(int(batch.completions.mask.sum()) for batch in made) / len(chosen)
+            made = [
+                replace(batch, labels={**batch.labels, TOKENS: torch.full((len(batch.completions.ids),), mean)})
+                for batch in made
+            ]
         return changed(made, self.taught.change, step, self.seed)
 
     def batch_of(self, chosen: Sequence[int]) -> Batch:
