@@ -1,7 +1,6 @@
 """What prompts say that heads should say: a head's target stands in `facts` under the head's name."""
 
 import difflib
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -13,12 +12,14 @@ from harken.models.fusion.heads.regress import Regress
 from harken.train.tasks import learns_from_targets
 from harken.types import Prompt
 
+LARGEST = torch.finfo(torch.float32).max
+
 
 class TargetError(ValueError):
     """A prompt's fact that its head cannot learn from."""
 
 
-def targets_of(prompts: Sequence[Prompt], heads: Mapping[str, Any]) -> dict[str, Tensor]:
+def targets_of(prompts: Sequence[Prompt], heads: Mapping[str, Any], needed: bool = True) -> dict[str, Tensor]:
     """Targets of all heads that learn from some, each with a row for each prompt.
 
     A class is its number from 0 or its name, or a list of one number for each class (people's votes; they are made
@@ -27,17 +28,18 @@ def targets_of(prompts: Sequence[Prompt], heads: Mapping[str, Any]) -> dict[str,
     Args:
         prompts: whose facts are read.
         heads: the heads' settings by name.
+        needed: whether each head must have a target somewhere, as in training.
 
     Raises:
         TargetError: naming the prompt, the fact, what is wrong and how to mend it; or a head for which no prompt has
-            a fact.
+            a fact, where one is needed.
     """
     found: dict[str, Tensor] = {}
     for name, head in heads.items():
         if not learns_from_targets(head):
             continue
         said = [prompt.facts.get(name) for prompt in prompts]
-        if all(fact is None for fact in said):
+        if needed and all(fact is None for fact in said):
             raise TargetError(
                 f"heads.{name} has no data: none of the {len(prompts)} prompts has facts.{name}; write it into them, "
                 "or leave the head out"
@@ -55,7 +57,7 @@ def _row(prompt: Prompt, name: str, fact: Any, head: Classify | Regress) -> list
         return _class(where, fact, head)
     numbers = fact if isinstance(fact, list) else [fact]
     if len(numbers) != head.outputs or not all(_finite(number) for number in numbers):
-        raise TargetError(f"{where} is {fact!r}; the head learns {head.outputs} finite number(s)")
+        raise TargetError(f"{where} is {fact!r}; the head learns {_counted(head.outputs)} that is finite")
     return [float(number) for number in numbers]
 
 
@@ -74,8 +76,27 @@ def _class(where: str, fact: Any, head: Classify) -> list[float] | int:
     raise TargetError(f"{where} is {fact!r}, none of the head's classes; {known}")
 
 
+def never_seen(targets: Mapping[str, Tensor], heads: Mapping[str, Any]) -> dict[str, list[str]]:
+    """The classes of each head that no target names, by the head's name; heads that lack none are left out."""
+    found = {}
+    for name, head in heads.items():
+        if isinstance(head, Classify):
+            rows = targets[name]
+            counts = rows[rows >= 0].bincount(minlength=head.count) if rows.dim() == 1 else rows.nan_to_num().sum(0)
+            names = head.classes if isinstance(head.classes, tuple) else tuple(map(str, range(head.count)))
+            missing = [label for label, count in zip(names, counts.tolist(), strict=True) if not count]
+            if missing:
+                found[name] = missing
+    return found
+
+
+def _counted(numbers: int) -> str:
+    return "a number" if numbers == 1 else f"a list of {numbers} numbers, each"
+
+
 def _finite(number: Any) -> bool:
-    return isinstance(number, int | float) and not isinstance(number, bool) and math.isfinite(number)
+    # What single precision cannot hold would become infinite, and no target at all.
+    return isinstance(number, int | float) and not isinstance(number, bool) and -LARGEST <= number <= LARGEST
 
 
 def _tensor(rows: Sequence[list[float] | int | None], head: Classify | Regress) -> Tensor:

@@ -26,6 +26,8 @@ class Classify(HeadSettings):
         share(self, "heads", "label_smoothing")
         if self.count < 2:
             raise ValueError(f"heads: classes must be 2 or more, not {self.classes}")
+        if isinstance(self.classes, tuple) and len(set(self.classes)) != self.count:
+            raise ValueError(f"heads: classes are names that differ, not {', '.join(self.classes)}")
 
     @property
     def count(self) -> int:
