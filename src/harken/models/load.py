@@ -1,5 +1,6 @@
 """Any Hugging Face multimodal model, from the hub or a folder, or harken's own. Safetensors only."""
 
+import json
 from pathlib import Path
 from typing import Any, Literal
 
@@ -55,13 +56,26 @@ def load_model(path: str | Path, dtype: torch.dtype = torch.float32) -> Model:
     trunk = _trunk(path, dtype)
     if isinstance(trunk, FusionForPrediction):
         raise ValueError(
-            f"{path} holds a model without a language head: it answers nothing in words. harken predict reads its heads"
+            f"{path} holds a model without a language head: it answers nothing in words; harken predict "
+            "says what its heads say"
         )
     reader = architecture_of(trunk).reader
     model = Model(trunk.eval(), Processor(reader(AutoProcessor.from_pretrained(path))))
     if folder.exists():
         model.load_heads(folder)
     return model.eval()
+
+
+def speaks(path: str | Path) -> bool:
+    """Whether a model has a language head: all have, but those of the family that were saved into a folder without."""
+    config = Path(path) / "config.json"
+    if not config.is_file():
+        return True
+    try:
+        said = json.loads(config.read_text())
+    except ValueError:
+        return True  # whoever loads it says what is wrong
+    return said.get("model_type") != FusionConfig.model_type or said.get("text_config") is not None
 
 
 def load_predictor(path: str | Path, dtype: torch.dtype = torch.float32) -> Predictor:

@@ -78,6 +78,9 @@ class Model(nn.Module):
         """
         super().train(mode)
         self.trunk.eval()
+        for layer in self.trunk.modules():
+            if isinstance(layer, nn.RNNBase) and not layer.dropout:
+                layer.train(mode)  # it says the same in both, and a GPU differentiates it in training alone
         return self
 
     def add_heads(self, role: str, count: int, seed: int, prior: float = 0.0, linear: bool = False) -> None:
@@ -199,7 +202,8 @@ class Model(nn.Module):
             token_scores = self.heads["score"](states)
         heads = None
         if "heads" in needs:
-            heads = task_outputs(self.trunk, batch.prompts, completions.prompt, states[:, 0])
+            with self.in_role(), self.reading(batch.prompts):
+                heads = task_outputs(self.trunk, batch.prompts, completions.prompt, states[:, 0])
         return Outputs(logprobs, entropy, values, scores, logits, token_scores, heads)
 
     def save(self, folder: Path) -> None:
