@@ -81,11 +81,22 @@ def go(make_recipe: Callable[[], Recipe], out: Path | None, resume: bool, verb: 
                     run.execute(stages(recipe))
                     run.finish()
                 else:
-                    _execute_verb(run, [stage for stage in stages(recipe) if stage.verb == verb])
+                    _execute_verb(run, _stages_of(verb, recipe))
     if verb is not None and "world" in vars(run):
         for notice in run.world.notices:
             console.print(notice, style="yellow", highlight=False)
     return run
+
+
+def _stages_of(verb: str, recipe: Recipe) -> list[Stage]:
+    found = stages(recipe)
+    known = list(dict.fromkeys(stage.verb for stage in found))
+    if verb not in known:
+        raise RunError(
+            f"{verb}: this recipe's model has no language head, so it answers nothing that people could compare; "
+            f"its verbs are {', '.join(known)}"
+        )
+    return [stage for stage in found if stage.verb == verb]
 
 
 def _execute_verb(run: Run, chosen: Sequence[Stage]) -> None:

@@ -16,6 +16,9 @@ def percent(value: float) -> str:
 def print_results(console: Console, folder: Path) -> None:
     """Show what `evaluation.json` says, and where the report is."""
     found: dict[str, Any] = json.loads((folder / "evaluation.json").read_text())
+    if "heads" in found:
+        _print_heads(console, folder, found)
+        return
     table = Table(title=f"{folder}: {found['prompts']} held-out prompts", title_justify="left", show_header=True)
     for name in ("", "supervised", "aligned", ""):
         table.add_column(name)
@@ -40,3 +43,30 @@ def print_results(console: Console, folder: Path) -> None:
     for notice in found.get("notices", []):
         console.print(notice, style="yellow", highlight=False)
     console.print(f"report: {(folder / 'report.html').resolve()}", highlight=False, soft_wrap=True)
+
+
+def _print_heads(console: Console, folder: Path, found: dict[str, Any]) -> None:
+    """What each head of a model without a language head came to."""
+    table = Table(title=f"{folder}: {found['prompts']} held-out prompts", title_justify="left", show_header=True)
+    for name in ("head", "figure", "", "95 % interval", "of"):
+        table.add_column(name)
+    for name, figures in found["heads"].items():
+        # Recall has several figures, by k; the other heads have one.
+        recalls = {key: value for key, value in figures.items() if isinstance(value, dict)}
+        for figure, said in recalls.items():
+            low, high = map(percent, said["interval"])
+            note = f"{said['count']}, by chance {percent(said['chance'])}"
+            table.add_row(name, figure, percent(said["share"]), f"{low} to {high}", note)
+        if "accuracy" in figures:
+            low, high = map(percent, figures["interval"])
+            table.add_row(name, "accuracy", percent(figures["accuracy"]), f"{low} to {high}", str(figures["count"]))
+        elif "absolute_error" in figures:
+            low, high = (f"{bound:.4g}" for bound in figures["interval"])
+            shown = f"{figures['absolute_error']:.4g}"
+            table.add_row(name, "absolute error", shown, f"{low} to {high}", str(figures["count"]))
+        elif not recalls:
+            table.add_row(name, "none of the held-out prompts can be judged", "", "", "0")
+    console.print(table)
+    for notice in found["notices"]:
+        console.print(notice, style="yellow", highlight=False)
+    console.print(f"model: {(folder / 'sft').resolve()}", highlight=False, soft_wrap=True)

@@ -13,7 +13,7 @@ from harken.pipeline.artefact import digest
 from harken.pipeline.roles import fingerprint
 from harken.pipeline.settings import SftConfig
 from harken.pipeline.verbs import Workplace
-from harken.train.adversarial import Attacked
+from harken.train.adversarial import Attacked, refuse_unseen
 from harken.train.examples import Examples, Table
 from harken.train.loop import Fit, fit
 from harken.train.stopping import held_out, held_out_likelihood
@@ -42,7 +42,7 @@ def learn(model: Predictor, table: Table, config: SftConfig, at: Workplace | Non
         at: where to work, and the seed.
 
     Raises:
-        ValueError: if a head that needs targets has none in any example.
+        ValueError: if a head that needs targets has none in any example, or media should be moved that no example has.
     """
     at = at or Workplace(stage="learn")
     heads = model.trunk.config.head_parts()
@@ -52,6 +52,8 @@ def learn(model: Predictor, table: Table, config: SftConfig, at: Workplace | Non
                 f"heads.{name} has no data: none of the {table.count} examples has a target {name!r}; give them one in "
                 f"facts.{name}, or leave the head out"
             )
+    if config.attack is not None:
+        refuse_unseen(config.attack, (table.encoding([i])[0] for i in range(table.count)))
     objective = tasks_of(heads)
     pad_id = model.processor.pad_id
     unseen, learnt = held_out(range(table.count), str, config.stopping, at.seed)

@@ -14,15 +14,19 @@ from harken.data.seeds import derive
 from harken.evaluate.metrics.bootstrap import bootstrap_interval
 from harken.evaluate.metrics.exactness import exactness
 from harken.evaluate.metrics.retrieval import recall_at
+from harken.models.encoders import freeze_encoders
 from harken.models.fusion.heads.classify import Classify
 from harken.models.fusion.heads.contrast import Contrast
+from harken.models.fusion.heads.match import Match
 from harken.models.fusion.heads.regress import Regress
 from harken.models.load import load_predictor, weights_dtype
+from harken.models.load import speaks as speaks_from
 from harken.models.predictor import Predictor
 from harken.pipeline.artefact import fresh_folder, write_text
 from harken.pipeline.learn import learn, new_predictor
 from harken.pipeline.run import Run, Stage
-from harken.pipeline.teach import workplace
+from harken.pipeline.settings import ModelConfig
+from harken.pipeline.teach import say_never_seen, workplace
 from harken.pipeline.world import World
 from harken.train.examples import Table
 from harken.train.targets import targets_of
@@ -32,9 +36,9 @@ NEAREST = (1, 10)
 """For which k recall is told."""
 
 
-def speaks(heads: Mapping[str, Any]) -> bool:
-    """Whether a recipe's heads have a language head."""
-    return any(str(said.get("name", "language")) == "language" for said in heads.values())
+def speaks(config: ModelConfig) -> bool:
+    """Whether the model that a recipe begins with has a language head."""
+    return speaks_from(config.path) if config.path is not None else config.family.resolve().language is not None
 
 
 def stages_of(plain: Mapping[str, Any], reads: tuple[Path, ...]) -> list[Stage]:
@@ -43,7 +47,12 @@ def stages_of(plain: Mapping[str, Any], reads: tuple[Path, ...]) -> list[Stage]:
     Args:
         plain: the recipe as plain data.
         reads: files and folders outside the run that it depends on.
+
+    Raises:
+        ValueError: if the recipe asks for what is of language models alone.
     """
+    if plain["sft"]["adapter"] is not None:
+        raise ValueError("sft.adapter: adapters are for language models; leave it out of a recipe without one")
     settings = {name: plain[name] for name in ("data", "model", "sft")}
     judged = {"data": plain["data"]}
     return [
@@ -86,21 +95,26 @@ def _learn(run: Run, key: str) -> None:
         model = load_predictor(config.path, weights_dtype(config.dtype))
     else:
         model = new_predictor(config.family, list(run.world.corpus), seed)
-    learn(model, table_of(_examples(run.world), model, run.blobs), run.recipe.sft, workplace(run, "sft", key))
+    if config.freeze_encoders:
+        freeze_encoders(model.trunk)
+    heads, table = model.trunk.config.head_parts(), table_of(_examples(run.world), model, run.blobs)
+    targets_of(run.world.test, heads, needed=False)  # what is wrong in them is said before anything is learnt
+    say_never_seen(run, table.targets, heads)
+    learn(model, table, run.recipe.sft, workplace(run, "sft", key))
     with fresh_folder(run.folder / "sft") as folder:
         model.save(folder)
 
 
 def _judge(run: Run, key: str) -> None:
-    model = load_predictor(run.folder / "sft", weights_dtype(run.recipe.model.dtype))
-    encoded = EncodedPrompts(model.processor, run.blobs)
-    said = model.predict(encoded(list(run.world.test)))
-    found = figures_of(model, said, targets_of(run.world.test, model.trunk.config.head_parts()))
-    write_text(run.folder / "evaluation.json", json.dumps({"heads": found}, indent=1) + "\n")
+    model, test = load_predictor(run.folder / "sft", weights_dtype(run.recipe.model.dtype)), list(run.world.test)
+    said = model.predict(EncodedPrompts(model.processor, run.blobs)(test))
+    found = figures_of(model, said, targets_of(test, model.trunk.config.head_parts(), needed=False))
+    told = {"prompts": len(test), "heads": found, "notices": list(run.world.notices)}
+    write_text(run.folder / "evaluation.json", json.dumps(told, indent=1) + "\n")
 
 
 def figures_of(model: Predictor, said: Mapping[str, Tensor], targets: Mapping[str, Tensor]) -> dict[str, Any]:
-    """How right each head is, with 95 % intervals.
+    """How right each head is, with 95 % intervals; a head without targets has a count of 0 and no more.
 
     Args:
         model: whose heads.
@@ -117,6 +131,8 @@ def figures_of(model: Predictor, said: Mapping[str, Tensor], targets: Mapping[st
             case Contrast():
                 there = said[f"{name}.there"].bool()
                 found[name] = _retrieved(said[f"{name}.one"][there], said[f"{name}.other"][there])
+            case Match():
+                found[name] = _matched({key: said[f"{name}.{key}"] for key in ("matched", "mismatched", "there")})
             case _:
                 continue
     return found
@@ -124,12 +140,24 @@ def figures_of(model: Predictor, said: Mapping[str, Tensor], targets: Mapping[st
 
 def _classified(logits: Tensor, targets: Tensor) -> dict[str, Any]:
     goal = targets if targets.dim() == 1 else torch.where(targets.isnan().any(1), -1, targets.nan_to_num().argmax(1))
+    if not bool((goal >= 0).any()):
+        return {"count": 0}
     share = exactness((logits.argmax(1) == goal)[goal >= 0].numpy())
+    return {"accuracy": share.rate, "interval": [share.low, share.high], "count": share.count}
+
+
+def _matched(said: Mapping[str, Tensor]) -> dict[str, Any]:
+    there = said["there"].bool()
+    if not bool(there.any()):
+        return {"count": 0}
+    share = exactness(torch.cat([said["matched"][there] > 0, said["mismatched"][there] < 0]).numpy())
     return {"accuracy": share.rate, "interval": [share.low, share.high], "count": share.count}
 
 
 def _regressed(values: Tensor, targets: Tensor) -> dict[str, Any]:
     there = torch.isfinite(targets).all(1)
+    if not bool(there.any()):
+        return {"count": 0}
     errors = (values - targets)[there].abs().mean(1).double().numpy()
     return {
         "absolute_error": float(errors.mean()),
@@ -139,6 +167,8 @@ def _regressed(values: Tensor, targets: Tensor) -> dict[str, Any]:
 
 
 def _retrieved(one: Tensor, other: Tensor) -> dict[str, Any]:
+    if len(one) < 2:
+        return {"count": 0}
     found = [recall_at(k, one.numpy(), other.numpy()) for k in NEAREST if k < len(one)]
     return {
         f"recall@{recall.k}": {

@@ -127,7 +127,7 @@ def stages(recipe: Recipe) -> list[Stage]:
     settings = {name: plain[name] for name in ("data", "model", "sft")}
     sources = sources_of(recipe)
     begun = (Path(recipe.model.path),) if recipe.model.path is not None else ()
-    if recipe.model.path is None and not speaks(recipe.model.heads):
+    if not speaks(recipe.model):
         return stages_of(plain, (*sources, *begun))
     out = [Stage("sft", "sft", ("sft",), (), settings, sft, reads=(*sources, *begun))]
     for round_ in range(1, recipe.rounds + 1):

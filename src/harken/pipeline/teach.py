@@ -5,6 +5,8 @@ from contextlib import nullcontext
 from dataclasses import replace
 from typing import Any
 
+from torch import Tensor
+
 from harken.algorithms.objective import Objective, PreferenceObjective, RLAlgorithm
 from harken.algorithms.sft import SFT
 from harken.data.clean import Leak
@@ -28,13 +30,12 @@ from harken.pipeline.verbs import (
     train_reward_model,
 )
 from harken.reward.model import load_reward_model
-from harken.train.adversarial import Attacked
+from harken.train.adversarial import Attacked, refuse_unseen
 from harken.train.loop import SAMPLES, Fit, fit
 from harken.train.sources import Demonstrations, Taught
 from harken.train.stopping import held_out, held_out_likelihood
-from harken.train.targets import targets_of
+from harken.train.targets import never_seen, targets_of
 from harken.train.tasks import tasks_of
-from harken.types import Prompt
 
 Work = Callable[[Run, str], None]
 MEND = (
@@ -71,8 +72,19 @@ def start_model(run: Run) -> Model:
 
 
 def sft(run: Run, key: str) -> None:
-    """Supervised training on demonstrations; without any, the model as it is."""
+    """Supervised training on demonstrations, and on their prompts' facts; without any, the model as it is.
+
+    Raises:
+        ValueError: if an adapter is to be trained, which would leave heads beside language as they are.
+    """
     model, config, at = start_model(run), run.recipe.sft, workplace(run, "sft", key)
+    heads, _ = spoken_heads(model)
+    if heads and config.adapter:
+        raise ValueError(
+            f"sft.adapter trains nothing but the adapter, and the heads ({', '.join(heads)}) would learn nothing; "
+            "leave sft.adapter out"
+        )
+    _say_what_is_left_out(run, heads)
     if run.world.demonstrations:
         seed = derive(at.seed, "adapter")
         with in_training(model, "policy", config.adapter, seed) if config.adapter else nullcontext(model) as model:
@@ -81,18 +93,32 @@ def sft(run: Run, key: str) -> None:
         model.save(folder)
 
 
+def _say_what_is_left_out(run: Run, heads: Mapping[str, Any]) -> None:
+    """Prompts without a reference are no demonstrations, so that their facts teach nothing."""
+    left = sum(not p.references and any(name in p.facts for name in heads) for p in run.world.prompts)
+    if left:
+        run.progress.say(f"{left} prompts have facts for {', '.join(heads)} but no references; they teach nothing")
+
+
 def _imitate(model: Model, run: Run, at: Workplace) -> None:
-    config, seed = run.recipe.sft, run.recipe.seed
+    config, seed, pairs = run.recipe.sft, run.recipe.seed, run.world.demonstrations
     encoded = EncodedPrompts(model.processor, run.blobs)
-    prepare(model, [prompt for prompt, _ in run.world.demonstrations], encoded)
-    held, learnt = held_out(run.world.demonstrations, lambda pair: pair[0].id, config.stopping, at.seed)
+    prompts = [prompt for prompt, _ in pairs]
+    prepare(model, prompts, encoded)
+    if config.change is not None or config.attack is not None:
+        model.features = None  # what was computed before is of media as they are
+    if config.attack is not None:
+        refuse_unseen(config.attack, (encoded([prompt])[0] for prompt in prompts))
+    held, learnt = held_out(range(len(pairs)), lambda i: pairs[i][0].id, config.stopping, at.seed)
     heads, objective = spoken_heads(model)
+    targets = targets_of(prompts, heads)
+    say_never_seen(run, targets, heads)
     measure = None
 
-    def source_of(pairs: Sequence[tuple[Prompt, str]], learning: bool) -> Demonstrations:
-        targets = targets_of([prompt for prompt, _ in pairs], heads)
-        taught = Taught(targets, config.change if learning else None)
-        return Demonstrations(pairs, encoded, config.data, seed, taught)
+    def source_of(numbers: Sequence[int], learning: bool) -> Demonstrations:
+        mine = {name: rows[list(numbers)] for name, rows in targets.items()}
+        taught = Taught(mine, config.change if learning else None)
+        return Demonstrations([pairs[i] for i in numbers], encoded, config.data, seed, taught)
 
     if held:
         unseen = source_of(held, False)
@@ -101,6 +127,13 @@ def _imitate(model: Model, run: Run, at: Workplace) -> None:
     how = Fit(at.folder, "sft", at.key, seed, config.optimizer, run.metrics, **at.options)
     module = model if config.attack is None else Attacked(model, objective, config.attack)
     fit(module, source_of(learnt, True), objective, replace(how, stopping=config.stopping, measure=measure))
+
+
+def say_never_seen(run: Run, targets: Mapping[str, Tensor], heads: Mapping[str, Any]) -> None:
+    """Tell of classes that no example is of: a model never learns to name them."""
+    for name, classes in never_seen(targets, heads).items():
+        shown = ", ".join(classes[:10]) + (" ..." if len(classes) > 10 else "")
+        run.progress.say(f"heads.{name}: no example is of {len(classes)} of its classes ({shown})")
 
 
 def spoken_heads(model: Model) -> tuple[dict[str, Any], Objective]:

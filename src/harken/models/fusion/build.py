@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import torch
+from torch import nn
 
 from harken.models.fusion import parts
 from harken.models.fusion.config import FusionConfig
@@ -80,7 +81,9 @@ class FamilyConfig:
                 raise parts.PartError(
                     f"heads.{name}: match joins media again, which a model with a language head cannot; leave one out"
                 )
-        return Resolved(encoders, fuse, language, others, width, next(iter(spoken), ""))
+        made = Resolved(encoders, fuse, language, others, width, next(iter(spoken), ""))
+        _refuse_misfits(made)
+        return made
 
     def plain(self) -> dict[str, Any]:
         """The same with all defaults, as plain data."""
@@ -109,6 +112,24 @@ class Resolved:
     heads: dict[str, Any]
     width: int
     speaker: str = ""
+
+
+def _refuse_misfits(made: Resolved) -> None:
+    """Refuse heads and a way of joining that could not be built: without memory, they are built here."""
+    taken = dir(nn.ModuleDict())
+    for name in made.heads:
+        if not name or "." in name or name in taken:
+            raise parts.PartError(f"heads.{name}: torch has another use for this name; call the head otherwise")
+    modalities, where = list(made.encoders), "fuse"
+    try:
+        with torch.random.fork_rng(devices=[]), torch.device("meta"):
+            if modalities:
+                made.fuse.build(made.width, modalities, made.language is not None)
+            for name, head in made.heads.items():
+                where = f"heads.{name}"
+                head.build(made.width, modalities)
+    except ValueError as error:
+        raise parts.PartError(f"{where}: {str(error).removeprefix('heads: ')}") from error
 
 
 def build(
