@@ -16,7 +16,7 @@ from harken.pipeline.stages import stages
 
 SHADES = ("dark", "grey", "bright")
 IMAGE = {"name": "cnn", "height": 6, "width": 6, "stem": 4, "widths": [8], "depth": 0, "pool": "mean"}
-AUDIO = {"name": "log_mel_transformer", "hidden": 8, "heads": 2, "rate": 8000, "mels": 8, "max_seconds": 1}
+AUDIO = {"name": "log_mel_transformer", "hidden": 8, "heads": 2, "rate": 8000, "mels": 4, "max_seconds": 1}
 HEADS = {"shade": {"name": "classify", "classes": list(SHADES)}, "light": {"name": "regress", "mean": 1, "spread": 1}}
 SPEAKING = {"name": "language", "hidden": 16, "layers": 1, "heads": 2, "intermediate": 24, "vocabulary": 280}
 
@@ -72,7 +72,7 @@ def written(folder: Path, **changes: Any) -> Path:
     }
     for key, value in changes.items():
         plain[key] = {**plain[key], **value} if isinstance(value, dict) and key in plain else value
-    (folder / "recipe.yaml").write_text(yaml.safe_dump(plain))
+    (folder / "recipe.yaml").write_text(yaml.safe_dump(plain, sort_keys=False))
     return folder / "recipe.yaml"
 
 
