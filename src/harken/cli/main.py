@@ -21,6 +21,7 @@ VERBS = {
     "feedback": "What people said: how well they agree, import, export, forget, backup.",
     "curve": "Would more answers help? Accuracy over their number, by modality, kind and annotator.",
     "serve": "A model behind OpenAI's API: pictures, sound, streaming.",
+    "predict": "What a model's heads say of prompts: classes, numbers, what belongs together.",
     "doctor": "Does a model see its media, and is training on it exact? A table, before you train.",
     "report": "One page with curves, answers side by side, and settings.",
 }
