@@ -3,6 +3,8 @@
 import inspect
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,6 +16,7 @@ from torch import Tensor
 from harken.data.batch import EncodedPrompt, media_key
 from harken.data.blobs import Blobs
 from harken.data.media import audio, image
+from harken.data.transcriber import FOLDER, Transcriber
 from harken.types import Audio, Completion, Image, Message, Part, Prompt, Text
 
 MODALITIES = ("image", "audio")
@@ -46,12 +49,13 @@ class Processor:
 
     Args:
         hf: the Hugging Face processor; it needs a chat template.
+        transcriber: writes down the words of sounds, for a model that hears none.
 
     Raises:
-        ValueError: if there is no chat template, or no end-of-turn token.
+        ValueError: if there is no chat template, or no end-of-turn token, or a transcriber for a model that hears.
     """
 
-    def __init__(self, hf: Any):
+    def __init__(self, hf: Any, transcriber: Transcriber | None = None):
         self.hf = hf
         # A text-only model brings a tokenizer and no processor: these are Hugging Face's objects, not ours.
         self.tokenizer = getattr(hf, "tokenizer", hf)
@@ -73,9 +77,29 @@ class Processor:
             token = getattr(self.tokenizer, name, None) or getattr(hf, name, None)
             if token is not None:
                 self.placeholders[modality] = self.tokenizer.convert_tokens_to_ids(token)
+        self.transcriber: Transcriber | None = None
+        if transcriber is not None:
+            self.listen_by(transcriber)
         self._special = frozenset(self.tokenizer.convert_ids_to_tokens(sorted(self._control_ids())))
         # transformers once called it `audios`, and processors that models bring with them may still do so.
         self._sounds = "audios" if "audios" in inspect.signature(hf.__call__).parameters else "audio"
+
+    @property
+    def takes(self) -> tuple[str, ...]:
+        """The modalities that a prompt may have besides text, sounds whose words are written down among them."""
+        return (*self.placeholders, *(["audio"] if self.transcriber is not None else []))
+
+    def listen_by(self, transcriber: Transcriber) -> None:
+        """Have the words of sounds written down in their places.
+
+        Raises:
+            ValueError: if the model hears by itself.
+        """
+        if "audio" in self.placeholders:
+            raise ValueError(
+                "speech_to_text is for a model that hears nothing, and this one takes audio; leave one out"
+            )
+        self.transcriber = transcriber
 
     @property
     def rate(self) -> int:
@@ -90,6 +114,7 @@ class Processor:
             IntegrityError: if a medium of the prompt would not reach the model, or a text holds one of the model's
                 control tokens.
         """
+        prompt = self._in_words(prompt, blobs)
         self._check_text(prompt)
         media = [part for message in prompt.messages for part in message.parts if not isinstance(part, Text)]
         given = Counter("image" if isinstance(part, Image) else "audio" for part in media)
@@ -136,8 +161,10 @@ class Processor:
         return self.tokenizer.decode(ids, skip_special_tokens=True).removeprefix(self.opening)
 
     def save(self, folder: str) -> None:
-        """Write the Hugging Face processor's files."""
+        """Write the Hugging Face processor's files, and what writes down the words of sounds, if anything."""
         self.hf.save_pretrained(folder)
+        if self.transcriber is not None:
+            self.transcriber.save(Path(folder) / FOLDER)
 
     def encode_text(self, text: str) -> list[int]:
         """The ids of a text as it stands, control tokens in it read as such."""
@@ -183,6 +210,25 @@ class Processor:
                 if isinstance(turn["content"], str):
                     turn["content"] = [{"type": "text", "text": turn["content"]}]
         return self.hf.apply_chat_template(turns, tokenize=False, add_generation_prompt=ask)
+
+    def _in_words(self, prompt: Prompt, blobs: Blobs) -> Prompt:
+        """The prompt with the words of each sound in its place, on lines of their own, where there is a transcriber."""
+        if self.transcriber is None:
+            return prompt
+        messages = []
+        for message in prompt.messages:
+            parts = list(message.parts)
+            for i, part in enumerate(parts):
+                if isinstance(part, Audio):
+                    words = self.transcriber.words(blobs.read(part.sha256))
+                    if not words:
+                        raise IntegrityError(
+                            f"prompt {prompt.id!r}: no words were heard in the sound {part.sha256[:12]}, and nothing "
+                            "else of it would reach the model; leave the prompt out, or choose a model that takes audio"
+                        )
+                    parts[i] = Text("\n" * (i > 0) + words + "\n" * (i + 1 < len(parts)))
+            messages.append(replace(message, parts=tuple(parts)))
+        return replace(prompt, messages=tuple(messages))
 
     def _check_text(self, prompt: Prompt) -> None:
         for message in prompt.messages:

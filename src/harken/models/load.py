@@ -24,6 +24,7 @@ from harken.models.fusion.model import FusionForPrediction
 from harken.models.model import Model
 from harken.models.novideo import stand_in_for_video
 from harken.models.predictor import Predictor
+from harken.models.speech_to_text import speech_to_text_beside
 
 transformers_logging.disable_progress_bar()
 
@@ -58,7 +59,8 @@ def load_model(path: str | Path, dtype: torch.dtype = torch.float32) -> Model:
             f"{path} holds a model without a language head: it answers nothing in words. harken predict reads its heads"
         )
     reader = architecture_of(trunk).reader
-    model = Model(trunk.eval(), Processor(reader(AutoProcessor.from_pretrained(path))))
+    processor = Processor(reader(AutoProcessor.from_pretrained(path)), speech_to_text_beside(folder))
+    model = Model(trunk.eval(), processor)
     if folder.exists():
         model.load_heads(folder)
     return model.eval()

@@ -69,6 +69,8 @@ class ModelConfig:
         freeze_encoders: leave the encoders of pictures and sounds as they are; what they make of each medium is then
             computed once, kept on disk, and read by every role in every epoch.
         recompute: compute the decoder's layers again in the backward pass; less memory, a third more time.
+        speech_to_text: the folder of a model such as Whisper that writes down the words of sounds, for a model without
+            an encoder of them; it is kept with the model.
     """
 
     path: str | None = None
@@ -78,9 +80,17 @@ class ModelConfig:
     dtype: Dtype = "auto"
     freeze_encoders: bool = False
     recompute: bool = False
+    speech_to_text: str | None = None
 
     def __post_init__(self) -> None:
-        self.family.resolve()
+        made = self.family.resolve()
+        if self.speech_to_text is None or self.path is not None:
+            return
+        if "audio" in made.encoders or made.language is None:
+            wrong = "an encoder of audio" if "audio" in made.encoders else "no language head to read words"
+            raise ValueError(
+                f"speech_to_text writes down the words of sounds, but the model has {wrong}; leave one out"
+            )
 
     @property
     def family(self) -> FamilyConfig:
