@@ -2,9 +2,9 @@
 
 python -m benchmarks.family.cifar_human --train FOLDER --labels FOLDER [--test FOLDER] --json FILE [--epochs N]
 
-FOLDER of --labels holds cifar10n_labels.npz (three people's labels of each training picture; 2110.12088). The same network
-learns from the first label alone, from the majority, from the three people's shares, and from what their confusions say
-of each picture (Dawid and Skene 1979). Judged on true labels of pictures that are not learnt from.
+FOLDER of --labels holds cifar10n_labels.npz (three people's labels of each training picture; 2110.12088). The same
+network learns from the first label alone, from the majority, from the three people's shares, and from what their
+confusions say of each picture (Dawid and Skene 1979). Judged on true labels of pictures that are not learnt from.
 """
 
 import argparse
@@ -28,7 +28,7 @@ ROUNDS = 20
 
 
 def confusions(labels: Tensor) -> Tensor:
-    """What each picture is, from three anonymous labels and one confusion for all people (Dawid and Skene 1979), (N, C).
+    """What each picture is, (N, C), from three anonymous labels and one confusion for all (Dawid and Skene 1979).
 
     Args:
         labels: (N, 3).
