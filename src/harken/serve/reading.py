@@ -47,7 +47,7 @@ def _refuse_what_it_cannot_take(messages: object, processor: Processor) -> None:
             modality = {"image_url": "image", "input_audio": "audio"}.get(kind) if isinstance(kind, str) else None
             count += modality is not None
             if modality is not None and modality not in processor.placeholders:
-                takes = " and ".join(["text", *(NAMES[name] for name in processor.placeholders)])
+                takes = " and ".join(["text", *(NAMES[name] for name in processor.placeholders if name != "text")])
                 at = f"messages[{i}].content[{j}]"
                 raise Refusal(
                     f"{at}: this model takes {takes} and no {NAMES[modality]}", at, f"{modality}_not_supported"
