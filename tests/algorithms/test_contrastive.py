@@ -54,15 +54,7 @@ def test_only_rows_with_both_modalities_count(kind):
 
 def test_pairs_that_are_near_lose_least():
     points = torch.eye(4)
-    near = Contrastive().loss(
-        {
-            "one": points,
-            "other": points,
-            "there": torch.ones(4).bool(),
-            "scale": torch.tensor(9.0),
-            "bias": torch.zeros(()),
-        },
-        None,
-    )
+    shared = {"there": torch.ones(4).bool(), "scale": torch.tensor(9.0), "bias": torch.zeros(())}
+    near = Contrastive().loss({"one": points, "other": points, **shared}, None)
     assert near.metrics["recall"] == 1.0
     assert float(near.total) < 0.01

@@ -8,7 +8,7 @@ import torch
 from harken.algorithms.cross_entropy import CrossEntropy
 from harken.algorithms.multitask import MultiTask
 from harken.algorithms.regression import Regression
-from harken.data.batch import Batch, EncodedPrompt, Outputs, collate_examples
+from harken.data.batch import Batch, Completions, EncodedPrompt, Outputs, collate_examples
 
 
 def batch_of(rows: int, labels: dict[str, torch.Tensor]) -> Batch:
@@ -73,11 +73,8 @@ def test_language_counts_beside_the_heads():
     heads, labels = scene()
     logprobs = torch.full((4, 2), -1.5)
     batch = batch_of(4, labels)
-    spoken = Batch(
-        batch.prompts,
-        type(batch.completions)(torch.ones(4, 2).long(), torch.ones(4, 2).bool(), torch.arange(4)),
-        labels,
-    )
+    answers = Completions(torch.ones(4, 2).long(), torch.ones(4, 2).bool(), torch.arange(4))
+    spoken = Batch(batch.prompts, answers, labels)
     objective = MultiTask(TASKS, {"answer": 2.0}, language="answer")
     found = objective.loss(Outputs(logprobs=logprobs, heads=heads), spoken)
     without = MultiTask(TASKS).loss(Outputs(heads=heads), batch)

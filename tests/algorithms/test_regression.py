@@ -13,7 +13,9 @@ def test_the_plain_reading(seed, rows, outputs, spread):
     chance = torch.Generator().manual_seed(seed)
     values = torch.randn(rows, outputs, generator=chance, dtype=torch.float64)
     goals = torch.randn(rows, outputs, generator=chance, dtype=torch.float64)
-    plain = sum((v - g) ** 2 / (2 * spread**2) for v, g in zip(values.flatten().tolist(), goals.flatten().tolist()))
+    plain = sum(
+        (v - g) ** 2 / (2 * spread**2) for v, g in zip(values.flatten().tolist(), goals.flatten().tolist(), strict=True)
+    )
     found = Regression(spread).loss({"values": values}, goals)
     assert float(found.total) == pytest.approx(plain, rel=1e-9)
     assert found.metrics["absolute_error"] == pytest.approx(float((values - goals).abs().mean()))

@@ -19,7 +19,7 @@ from harken.data.media import audio, image
 from harken.data.transcriber import FOLDER, Transcriber
 from harken.types import Audio, Completion, Image, Message, Part, Prompt, Text
 
-MODALITIES = ("image", "audio")
+MODALITIES = ("image", "audio", "text")
 MARKER = "harken"  # an answer that is easy to find again in what a template wrote
 PER_TOKEN = ("token_type_ids", "seq_mask")  # what the names of tensors with one entry a token end with
 FRAMES = ("feature_attention_mask", "input_features_mask")  # which frames of a sound are real
@@ -37,6 +37,10 @@ def _part(part: Part) -> dict[str, str]:
             return {"type": "image"}
         case Audio():
             return {"type": "audio"}
+
+
+def _has_words(prompt: Prompt) -> bool:
+    return any(isinstance(p, Text) and p.text.strip() for message in prompt.messages for p in message.parts)
 
 
 class Processor:
@@ -87,7 +91,8 @@ class Processor:
     @property
     def takes(self) -> tuple[str, ...]:
         """The modalities that a prompt may have besides text, sounds whose words are written down among them."""
-        return (*self.placeholders, *(["audio"] if self.transcriber is not None else []))
+        heard = ["audio"] if self.transcriber is not None else []
+        return (*(modality for modality in self.placeholders if modality != "text"), *heard)
 
     def listen_by(self, transcriber: Transcriber) -> None:
         """Have the words of sounds written down in their places.
@@ -97,7 +102,7 @@ class Processor:
         """
         if "audio" in self.placeholders:
             raise ValueError(
-                "speech_to_text is for a model that hears nothing, and this one takes audio; leave one out"
+                "speech_to_text is for a model that hears nothing, and this one takes audio; leave it out"
             )
         self.transcriber = transcriber
 
@@ -118,6 +123,8 @@ class Processor:
         self._check_text(prompt)
         media = [part for message in prompt.messages for part in message.parts if not isinstance(part, Text)]
         given = Counter("image" if isinstance(part, Image) else "audio" for part in media)
+        if "text" in self.placeholders and _has_words(prompt):
+            given["text"] = 1  # what is said in a prompt is one medium to a text encoder
         for modality in given:
             if modality not in self.placeholders:
                 raise IntegrityError(

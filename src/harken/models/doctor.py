@@ -31,6 +31,8 @@ BOUND, RELATIVE = 1e-4, 1e-3
 """How far log-probabilities (in nats) and gradients (relative to their norm) may differ in float32."""
 GRADIENTS = 24
 """How many weights' gradients are compared, from all over the model."""
+WORDS = "text_ids"
+"""The one tensor of whole numbers that carries a medium: what a text encoder reads."""
 COARSE = 100.0
 """How many times as far in bfloat16."""
 
@@ -123,10 +125,11 @@ def admit(model: Model, blobs: Blobs, seed: int = 0) -> Patient:
 
 @torch.no_grad()
 def media_change_answers(patient: Patient) -> list[Finding]:
-    """Other pictures and sounds give other log-probabilities, for each tensor that carries media."""
+    """Other pictures, sounds and words give other log-probabilities, for each tensor that carries media."""
     plain = patient.logprobs("plain")
     out = []
-    for name in sorted({name for e in patient.encoded for name, t in e.media.items() if t.is_floating_point()}):
+    carriers = {n for e in patient.encoded for n, t in e.media.items() if t.is_floating_point() or n == WORDS}
+    for name in sorted(carriers):
         generator = torch.Generator().manual_seed(1)
         swapped = [
             replace(e, media={k: _noise(v, generator) if k == name else v for k, v in e.media.items()}, media_key="")
@@ -144,6 +147,8 @@ def media_change_answers(patient: Patient) -> list[Finding]:
 
 
 def _noise(tensor: Tensor, generator: torch.Generator) -> Tensor:
+    if not tensor.is_floating_point():
+        return (tensor + 1) % (max(int(tensor.max()), 1) + 1)  # each token is another one
     return torch.randn(tensor.shape, generator=generator).to(tensor) * tensor.std().clamp(min=0.1)
 
 

@@ -36,6 +36,17 @@ class FusionPreTrainedModel(PreTrainedModel):
     _supports_sdpa = True
     _supports_cache_class = True
 
+    @classmethod
+    def from_pretrained(cls, *args: Any, **kwargs: Any) -> Any:
+        """As transformers does; but what a part leaves untrained stays so, where transformers trains all it loads."""
+        found = super().from_pretrained(*args, **kwargs)
+        model = found[0] if isinstance(found, tuple) else found
+        with torch.device("meta"):
+            trained = {name: p.requires_grad for name, p in cls(model.config).named_parameters()}
+        for name, parameter in model.named_parameters():
+            parameter.requires_grad_(trained[name])
+        return found
+
     def _init_weights(self, module: nn.Module) -> None:
         """Nothing: each part starts as its own constructor leaves it; the language model brings its own start."""
 

@@ -1,6 +1,7 @@
 """The family's processor: pictures onto a canvas, sounds to log-mel frames, text to ids with placeholders put in."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, no_type_check
 
 import numpy as np
@@ -9,6 +10,7 @@ from PIL import Image as Pillow
 from torch import Tensor
 from transformers import (
     AutoProcessor,
+    AutoTokenizer,
     BatchFeature,
     PreTrainedTokenizerBase,
     ProcessorMixin,
@@ -22,7 +24,12 @@ from harken.models.fusion.config import FusionConfig
 from harken.models.fusion.encoders.audio.pretrained import Pretrained as PretrainedAudio
 from harken.models.fusion.encoders.encoder import Picture, Sound
 from harken.models.fusion.encoders.image.pretrained import Pretrained as PretrainedImage
-from harken.models.fusion.tokenizer import CHAT_TEMPLATE, PLACEHOLDERS
+from harken.models.fusion.reading import Reading
+from harken.models.fusion.tokenizer import PLACEHOLDERS, template_of
+
+READER = "text_tokenizer"
+"""The folder, in a model's, of the tokenizer that a text encoder brings."""
+OF_A_HUB = ("cache_dir", "force_download", "local_files_only", "token", "revision")
 
 
 def feature_extractor(settings: Sound) -> SequenceFeatureExtractor:
@@ -48,12 +55,14 @@ class FusionProcessor(ProcessorMixin):
         encoders: the encoders' settings by modality, as in `FusionConfig`.
         fuse: the settings of how they are joined: how many placeholders a medium has.
         chat_template: Jinja; the family's own if None.
+        reader: the text encoder's tokenizer, if it has one of its own.
     """
 
     encoders: dict[str, dict[str, Any]]
     fuse: dict[str, Any]
     _encoders: dict[str, Any]
     _fuse: Any
+    _own_reader: PreTrainedTokenizerBase | None
 
     @no_type_check  # transformers reads the argument names from the function's code, which a checker's wrapper hides
     def __init__(
@@ -63,6 +72,7 @@ class FusionProcessor(ProcessorMixin):
         encoders: dict[str, dict[str, Any]] | None = None,
         fuse: dict[str, Any] | None = None,
         chat_template: str | None = None,
+        reader: PreTrainedTokenizerBase | None = None,
     ):
         self.encoders, self.fuse = dict(encoders or {}), dict(fuse or {"name": "joined"})
         self._encoders = {m: parts.encoder(m, said) for m, said in self.encoders.items()}
@@ -70,7 +80,28 @@ class FusionProcessor(ProcessorMixin):
         for modality, token in PLACEHOLDERS.items():
             if modality in self.encoders:
                 setattr(self, f"{modality}_token", token)
-        super().__init__(feature_extractor, tokenizer, chat_template=chat_template or CHAT_TEMPLATE)
+        super().__init__(feature_extractor, tokenizer, chat_template=chat_template or template_of(self.encoders))
+        self._own_reader = reader
+
+    def save_pretrained(self, save_directory: Any, push_to_hub: bool = False, **kwargs: Any) -> Any:
+        """As transformers does; the text encoder's tokenizer in a folder of its own."""
+        if self._own_reader is not None:
+            self._own_reader.save_pretrained(str(Path(save_directory) / READER))
+        return super().save_pretrained(save_directory, push_to_hub, **kwargs)
+
+    @classmethod
+    def from_pretrained(cls, pretrained_model_name_or_path: Any, *args: Any, **kwargs: Any) -> "FusionProcessor":
+        """As transformers does, with the text encoder's tokenizer."""
+        made: FusionProcessor = super().from_pretrained(pretrained_model_name_or_path, *args, **kwargs)
+        if "text" in made.encoders and made._encoders["text"].brings_tokenizer:
+            hub = {key: kwargs[key] for key in OF_A_HUB if key in kwargs}
+            made._own_reader = AutoTokenizer.from_pretrained(pretrained_model_name_or_path, subfolder=READER, **hub)
+        return made
+
+    @property
+    def _reading(self) -> Reading:
+        reader = self.tokenizer if self._own_reader is None else self._own_reader
+        return Reading(self._encoders["text"], reader, self.tokenizer.all_special_tokens)
 
     def _settings(self, modality: str, count: int) -> Any:
         if modality not in self._encoders:
@@ -106,6 +137,8 @@ class FusionProcessor(ProcessorMixin):
     ) -> BatchFeature:
         """Ids with each placeholder repeated as often as its medium has features, and the media's tensors.
 
+        A text encoder reads the words of each conversation that its placeholder stands in.
+
         Args:
             text: one or several rendered conversations.
             images: pictures of all conversations in order, each uint8 (h, w, 3) (or PIL images); or a list of them
@@ -114,7 +147,8 @@ class FusionProcessor(ProcessorMixin):
             kwargs: for the tokenizer (`padding`, `return_tensors`, `add_special_tokens`).
 
         Raises:
-            ValueError: if placeholders and media differ in number, or a sound is longer than the model hears.
+            ValueError: if placeholders and media differ in number, or a sound or a text is longer than the
+                model takes in.
         """
         texts = [text] if isinstance(text, str) else list(text)
         kwargs.pop("sampling_rate", None)
@@ -136,6 +170,10 @@ class FusionProcessor(ProcessorMixin):
                     "make anything of it; leave it out"
                 )
             counts["audio"] = [self._fuse.tokens(length) for length in lengths]
+        if "text" in self._encoders:
+            settings, read = self._encoders["text"], self._reading(texts)
+            data.update(read)
+            counts["text"] = [self._fuse.tokens(settings.tokens(int(n))) for n in read.get("text_lengths", ())]
         for modality, each in counts.items():
             texts = _expand(texts, PLACEHOLDERS[modality], each)
         return BatchFeature({**self.tokenizer(texts, **kwargs), **data})
