@@ -101,9 +101,7 @@ class Processor:
             ValueError: if the model hears by itself.
         """
         if "audio" in self.placeholders:
-            raise ValueError(
-                "speech_to_text is for a model that hears nothing, and this one takes audio; leave it out"
-            )
+            raise ValueError("speech_to_text is for a model that hears nothing, and this one takes audio; leave it out")
         self.transcriber = transcriber
 
     @property
