@@ -71,8 +71,10 @@ class Rollout:
 class Objective(Protocol):
     """A loss over one batch."""
 
-    needs: ClassVar[frozenset[str]]
-    """Names of the fields of `Outputs` that the loss reads."""
+    @property
+    def needs(self) -> frozenset[str]:
+        """Names of the fields of `Outputs` that the loss reads."""
+        ...
 
     def loss(self, outputs: Outputs, batch: Batch) -> Loss:
         """The loss of one batch."""

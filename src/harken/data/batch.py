@@ -118,7 +118,8 @@ class Outputs:
     (`logprobs[n, t]` is of token t; `values[n, t]` is of the state before token t); `scores` (N, K), one
     a member of the reward ensemble; `token_scores` (N, T + 1, K), the same after 0, 1, ... tokens of each
     completion (beyond its last token they mean nothing); `logits` (N, T, V) at the policy's temperature, before each
-    token, for small models and small vocabularies only.
+    token, for small models and small vocabularies only; `heads` holds what a family model's other heads say, by
+    `head.output`, with a row for each completion (for each prompt, where there are no completions).
     """
 
     logprobs: Float[Tensor, "N T"] | None = None
@@ -127,6 +128,7 @@ class Outputs:
     scores: Float[Tensor, "N K"] | None = None
     logits: Float[Tensor, "N T V"] | None = None
     token_scores: Float[Tensor, "N T1 K"] | None = None
+    heads: Mapping[str, Tensor] | None = None
 
 
 def pad_right(rows: Sequence[Tensor], fill: int | float = 0, length: int | None = None) -> Tensor:
@@ -242,4 +244,20 @@ def collate(
             prompt=torch.tensor(list(prompt), dtype=torch.long),
         ),
         labels=dict(labels or {}),
+    )
+
+
+def collate_examples(prompts: Sequence[EncodedPrompt], pad_id: int, labels: Mapping[str, Tensor]) -> Batch:
+    """The batch of P prompts that nobody answers in words: what heads learn from.
+
+    Args:
+        prompts: P encoded prompts.
+        pad_id: the id that fills.
+        labels: targets by head, each with P rows.
+    """
+    none = torch.zeros(len(prompts), 0, dtype=torch.long)
+    return Batch(
+        prompts=collate_prompts(prompts, pad_id),
+        completions=Completions(ids=none, mask=none.bool(), prompt=torch.arange(len(prompts))),
+        labels=dict(labels),
     )

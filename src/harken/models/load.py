@@ -16,12 +16,14 @@ from transformers import (
 from transformers.models.auto.modeling_auto import MODEL_FOR_MULTIMODAL_LM_MAPPING
 from transformers.utils import logging as transformers_logging
 
-import harken.models.fusion.model
 import harken.models.fusion.processor  # noqa: F401  (registers the family with transformers)
 from harken.data.processor import Processor
 from harken.models.architectures.find import architecture_of
+from harken.models.fusion.config import FusionConfig
+from harken.models.fusion.model import FusionForPrediction
 from harken.models.model import Model
 from harken.models.novideo import stand_in_for_video
+from harken.models.predictor import Predictor
 
 transformers_logging.disable_progress_bar()
 
@@ -48,6 +50,39 @@ def load_model(path: str | Path, dtype: torch.dtype = torch.float32) -> Model:
         ValueError: if the weights are not in safetensors, or a file of them is broken, or weights of the architecture
             are not there or have another shape, or the architecture is not one that transformers loads.
     """
+    folder = _found(path)
+    stand_in_for_video()
+    trunk = _trunk(path, dtype)
+    if isinstance(trunk, FusionForPrediction):
+        raise ValueError(
+            f"{path} holds a model without a language head: it answers nothing in words. harken predict reads its heads"
+        )
+    reader = architecture_of(trunk).reader
+    model = Model(trunk.eval(), Processor(reader(AutoProcessor.from_pretrained(path))))
+    if folder.exists():
+        model.load_heads(folder)
+    return model.eval()
+
+
+def load_predictor(path: str | Path, dtype: torch.dtype = torch.float32) -> Predictor:
+    """Load a model of the family without a language head, with its processor.
+
+    Args:
+        path: a folder.
+        dtype: of the weights.
+
+    Raises:
+        FileNotFoundError: as `load_model`.
+        ValueError: as `load_model`, or if the model has a language head.
+    """
+    _found(path)
+    trunk = _trunk(path, dtype)
+    if not isinstance(trunk, FusionForPrediction):
+        raise ValueError(f"{path} holds a {type(trunk).__name__}, which has a language head; load it with load_model")
+    return Predictor(trunk, Processor(AutoProcessor.from_pretrained(path))).eval()
+
+
+def _found(path: str | Path) -> Path:
     folder = Path(path)
     if folder.exists():
         if not (folder / "config.json").exists():
@@ -58,13 +93,7 @@ def load_model(path: str | Path, dtype: torch.dtype = torch.float32) -> Model:
             )
     elif str(path).startswith((".", "/", "~", "runs/")) or str(path).count("/") != 1:
         raise FileNotFoundError(f"there is no folder {folder} (a name on the hub looks like owner/name)")
-    stand_in_for_video()
-    trunk = _trunk(path, dtype)
-    reader = architecture_of(trunk).reader
-    model = Model(trunk.eval(), Processor(reader(AutoProcessor.from_pretrained(path))))
-    if folder.exists():
-        model.load_heads(folder)
-    return model.eval()
+    return folder
 
 
 def _trunk(path: str | Path, dtype: torch.dtype) -> PreTrainedModel:
@@ -90,4 +119,6 @@ def _trunk(path: str | Path, dtype: torch.dtype) -> PreTrainedModel:
 
 def _auto_class(config: PreTrainedConfig) -> Any:
     """The multimodal class of an architecture where there is one, else that of a language model."""
+    if isinstance(config, FusionConfig) and config.text_config is None:
+        return FusionForPrediction
     return AutoModelForMultimodalLM if type(config) in MODEL_FOR_MULTIMODAL_LM_MAPPING else AutoModelForCausalLM

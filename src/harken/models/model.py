@@ -24,6 +24,7 @@ from harken.models.lora import save_merged, speaking_as
 from harken.models.policy import language_head, logprobs_and_entropy
 from harken.models.prefix import Kept, Prefix, plain_states, prefill, shared_states, versions_of
 from harken.models.recompute import recomputing
+from harken.models.task_heads import task_outputs
 
 HEADS, HEADS_CONFIG = "heads.safetensors", "heads.json"
 
@@ -196,7 +197,10 @@ class Model(nn.Module):
             scores = self.heads["score"](last_states(states, batch))
         if "token_scores" in needs:
             token_scores = self.heads["score"](states)
-        return Outputs(logprobs, entropy, values, scores, logits, token_scores)
+        heads = None
+        if "heads" in needs:
+            heads = task_outputs(self.trunk, batch.prompts, completions.prompt, states[:, 0])
+        return Outputs(logprobs, entropy, values, scores, logits, token_scores, heads)
 
     def save(self, folder: Path) -> None:
         """Write a Hugging Face folder, and the heads beside it, in safetensors; an adapter is added to the weights."""

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from harken.data.augment.media import Augmentation
 from harken.data.bounds import at_least, share
 from harken.feedback.annotators.judge import JudgeConfig
 from harken.feedback.held_out import SplitConfig
@@ -17,6 +18,7 @@ from harken.reward.combining import Combine
 from harken.reward.linear import LinearConfig
 from harken.reward.model import RewardModelConfig
 from harken.reward.objective import LIKELIHOODS
+from harken.train.adversarial import Attack
 from harken.train.optimizers import OptimizerConfig
 from harken.train.preferences import PreferencesConfig
 from harken.train.rollout import RolloutConfig
@@ -88,19 +90,28 @@ class ModelConfig:
 
 @dataclass(frozen=True)
 class SftConfig:
-    """Supervised training on demonstrations.
+    """Supervised training: on demonstrations, and on what prompts' facts say to heads.
 
     Attributes:
         data: how much.
         optimizer: how weights move.
         adapter: train a low-rank adapter and not the weights; it is added to them in the end.
         stopping: early stopping on the likelihood of a part of the demonstrations that is not learnt from.
+        augment: what is done to pictures and sounds in training.
+        attack: how media are moved against the model while it learns (adversarial training); not at all if not said.
     """
 
     data: DemonstrationsConfig = field(default_factory=DemonstrationsConfig)
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
     adapter: AdapterConfig | None = None
     stopping: StoppingConfig = field(default_factory=StoppingConfig)
+    augment: Augmentation = field(default_factory=Augmentation)
+    attack: Attack | None = None
+
+    @property
+    def change(self) -> Augmentation | None:
+        """What is done to media, if anything."""
+        return self.augment if self.augment != Augmentation() else None
 
 
 @dataclass(frozen=True)

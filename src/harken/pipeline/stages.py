@@ -9,6 +9,7 @@ from harken.data.prompts import files_of
 from harken.pipeline.ask import completions_work, feedback_work
 from harken.pipeline.assess import evaluation_work
 from harken.pipeline.choose import chosen_pairs, scores_work, selection_work
+from harken.pipeline.predicting import speaks, stages_of
 from harken.pipeline.recipe import Recipe, preference_objectives, resolved
 from harken.pipeline.reporting import report_work
 from harken.pipeline.run import Stage
@@ -126,6 +127,8 @@ def stages(recipe: Recipe) -> list[Stage]:
     settings = {name: plain[name] for name in ("data", "model", "sft")}
     sources = sources_of(recipe)
     begun = (Path(recipe.model.path),) if recipe.model.path is not None else ()
+    if recipe.model.path is None and not speaks(recipe.model.heads):
+        return stages_of(plain, (*sources, *begun))
     out = [Stage("sft", "sft", ("sft",), (), settings, sft, reads=(*sources, *begun))]
     for round_ in range(1, recipe.rounds + 1):
         plan = _Plan(recipe, round_, sources)

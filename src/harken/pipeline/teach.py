@@ -1,11 +1,11 @@
 """The stages that change weights: supervised training, the reward model, reinforcement or training on preferences."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
 from typing import Any
 
-from harken.algorithms.objective import PreferenceObjective, RLAlgorithm
+from harken.algorithms.objective import Objective, PreferenceObjective, RLAlgorithm
 from harken.algorithms.sft import SFT
 from harken.data.clean import Leak
 from harken.data.encoded import EncodedPrompts
@@ -13,6 +13,7 @@ from harken.data.processor import Processor
 from harken.data.seeds import derive
 from harken.feedback.held_out import Divided, divide, held_out_prompts, refuse_leaks, shared
 from harken.models.fusion.build import build
+from harken.models.fusion.config import FusionConfig
 from harken.models.load import weights_dtype
 from harken.models.model import Model
 from harken.pipeline.artefact import fresh_folder, write_text
@@ -27,9 +28,13 @@ from harken.pipeline.verbs import (
     train_reward_model,
 )
 from harken.reward.model import load_reward_model
+from harken.train.adversarial import Attacked
 from harken.train.loop import SAMPLES, Fit, fit
-from harken.train.sources import Demonstrations
+from harken.train.sources import Demonstrations, Taught
 from harken.train.stopping import held_out, held_out_likelihood
+from harken.train.targets import targets_of
+from harken.train.tasks import tasks_of
+from harken.types import Prompt
 
 Work = Callable[[Run, str], None]
 MEND = (
@@ -81,14 +86,30 @@ def _imitate(model: Model, run: Run, at: Workplace) -> None:
     encoded = EncodedPrompts(model.processor, run.blobs)
     prepare(model, [prompt for prompt, _ in run.world.demonstrations], encoded)
     held, learnt = held_out(run.world.demonstrations, lambda pair: pair[0].id, config.stopping, at.seed)
+    heads, objective = spoken_heads(model)
     measure = None
+
+    def source_of(pairs: Sequence[tuple[Prompt, str]], learning: bool) -> Demonstrations:
+        targets = targets_of([prompt for prompt, _ in pairs], heads)
+        taught = Taught(targets, config.change if learning else None)
+        return Demonstrations(pairs, encoded, config.data, seed, taught)
+
     if held:
-        unseen = Demonstrations(held, encoded, config.data, seed)
-        measure = held_out_likelihood(model, SFT(), unseen.batch_of, len(held), config.data.batch)
+        unseen = source_of(held, False)
+        measure = held_out_likelihood(model, objective, unseen.batch_of, len(held), config.data.batch)
     assert at.folder is not None, "a stage has its folder"
     how = Fit(at.folder, "sft", at.key, seed, config.optimizer, run.metrics, **at.options)
-    source = Demonstrations(learnt, encoded, config.data, seed)
-    fit(model, source, SFT(), replace(how, stopping=config.stopping, measure=measure))
+    module = model if config.attack is None else Attacked(model, objective, config.attack)
+    fit(module, source_of(learnt, True), objective, replace(how, stopping=config.stopping, measure=measure))
+
+
+def spoken_heads(model: Model) -> tuple[dict[str, Any], Objective]:
+    """The settings of the heads beside a language head, and the objective of all of them."""
+    config = model.trunk.config
+    if not isinstance(config, FusionConfig) or not config.heads:
+        return {}, SFT()
+    heads = config.head_parts()
+    return heads, tasks_of(heads, (config.language["name"], config.language["weight"]))
 
 
 def divided_feedback(run: Run) -> tuple[Feedback, Divided, list[Leak]]:

@@ -23,7 +23,7 @@ from harken.train import checkpoint
 from harken.train.descent import Step
 from harken.train.ema import WeightAverage
 from harken.train.metrics_log import MetricsLog
-from harken.train.optimizers import OptimizerConfig, build_optimizers, rate_factor
+from harken.train.optimizers import OptimizerConfig, build_optimizers, frozen_parts, rate_factor
 from harken.train.stopping import StoppingConfig, Watch
 from harken.types import JSON
 
@@ -119,7 +119,12 @@ def fit(module: nn.Module, source: Source, objective: Objective, how: Fit) -> No
             last checkpoint are untouched.
         OSError: if a checkpoint cannot be written; the one before is whole.
     """
-    training = _Training(module, source, objective, how)
+    with frozen_parts(module, how.optimizer.parts):
+        _fit(_Training(module, source, objective, how))
+
+
+def _fit(training: "_Training") -> None:
+    module, source, how = training.module, training.source, training.how
     log, kept = MetricsLog(how.log, how.stage), MetricsLog(how.folder / SAMPLES, how.stage)
     start = training.restore()
     log.rewind(start)
@@ -147,6 +152,20 @@ def fit(module: nn.Module, source: Source, objective: Objective, how: Fit) -> No
     training.end()
 
 
+class InPrecision(nn.Module):
+    """A module whose matrices are multiplied in another type; its weights, and what needs more, stay as they are."""
+
+    def __init__(self, module: nn.Module, dtype: torch.dtype):
+        super().__init__()
+        self.module, self.dtype = module, dtype
+
+    def forward(self, batch: Batch, needs: frozenset[str]) -> Outputs:
+        """As the module's."""
+        with torch.autocast(batch.prompts.ids.device.type, self.dtype):
+            out: Outputs = self.module(batch, needs)
+        return out
+
+
 class _Training:
     """A module in training: its optimizers, what is averaged and watched, and how all of it is kept."""
 
@@ -168,6 +187,8 @@ class _Training:
         else:
             optimizers = build_optimizers(module, how.optimizer)
             self.prepared, *self.optimizers = self.accelerator.prepare(module, *optimizers)
+        if how.optimizer.precision == "bfloat16":
+            self.prepared = InPrecision(self.prepared, torch.bfloat16)
         self.rates = [[group["lr"] for group in optimizer.param_groups] for optimizer in self.optimizers]
         self.average = WeightAverage(module, how.optimizer.ema) if how.optimizer.ema else None
         self.watch = Watch(how.stopping, how.measure)

@@ -1,7 +1,7 @@
 """Demonstrations and people's statements as batches; each step's batch is a function of (seed, step)."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
@@ -36,6 +36,23 @@ def parts(items: Sequence[int], count: int) -> list[Sequence[int]]:
     """Numbers in `count` parts, as equal as can be; fewer if there are fewer numbers."""
     size = -(-len(items) // count)
     return [items[start : start + size] for start in range(0, len(items), size)]
+
+
+Change = Callable[[Mapping[str, Tensor], Mapping[str, Tensor], torch.Generator], dict[str, Tensor]]
+"""Media tensors, and how many rows of each belong to each prompt, to media tensors: what augmentation is."""
+
+
+def changed(batches: Sequence[Batch], change: Change | None, step: int, seed: int) -> list[Batch]:
+    """A step's batches with their media changed, by draws that depend on seed and step alone."""
+    if change is None:
+        return list(batches)
+    generator = torch.Generator().manual_seed(derive(seed, "augmentation", step))
+    out = []
+    for batch in batches:
+        prompts = batch.prompts
+        media = change(prompts.media, prompts.media_rows, generator)
+        out.append(replace(batch, prompts=replace(prompts, media=media, media_keys=("",) * len(prompts.ids))))
+    return out
 
 
 class Stateless:
@@ -79,6 +96,19 @@ class DemonstrationsConfig:
         at_least(self, "sft.data", steps=0, batch=1, accumulate=1)
 
 
+@dataclass(frozen=True)
+class Taught:
+    """What demonstrations teach besides their answers.
+
+    Attributes:
+        targets: of other heads, by head, each with a row for each demonstration.
+        change: what is done to media before they are learnt from.
+    """
+
+    targets: Mapping[str, Tensor] = field(default_factory=dict)
+    change: Change | None = None
+
+
 class Demonstrations(Stateless):
     """Pairs of a prompt and a good answer, `config.batch` a step."""
 
@@ -88,6 +118,7 @@ class Demonstrations(Stateless):
         encoded: EncodedPrompts,
         config: DemonstrationsConfig,
         seed: int,
+        taught: Taught | None = None,
     ):
         if not pairs:
             raise ValueError("there are no demonstrations to train on; prompts need `references` for this")
@@ -95,6 +126,7 @@ class Demonstrations(Stateless):
         self.encoded = encoded
         self.config = config
         self.seed = seed
+        self.taught = taught or Taught()
         processor = encoded.processor
         self._ids = [
             processor.encode_completion(Completion(prompt.id, prompt.id, text, "demonstration"))
@@ -110,7 +142,8 @@ class Demonstrations(Stateless):
         """One step's demonstrations; two of one prompt share its computation."""
         size = min(self.config.batch, len(self.pairs))
         chosen = take(len(self.pairs), size, step, self.seed, "demonstrations")
-        return [self.batch_of(part) for part in parts(chosen, self.config.accumulate)]
+        made = [self.batch_of(part) for part in parts(chosen, self.config.accumulate)]
+        return changed(made, self.taught.change, step, self.seed)
 
     def batch_of(self, chosen: Sequence[int]) -> Batch:
         """Some demonstrations, by number."""
@@ -123,4 +156,5 @@ class Demonstrations(Stateless):
             [self._ids[i] for i in chosen],
             [rows[self.pairs[i][0].id] for i in chosen],
             self.encoded.processor.pad_id,
+            {name: targets[torch.as_tensor(list(chosen))] for name, targets in self.taught.targets.items()},
         )

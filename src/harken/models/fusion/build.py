@@ -9,8 +9,11 @@ import torch
 from harken.models.fusion import parts
 from harken.models.fusion.config import FusionConfig
 from harken.models.fusion.encoders.audio.log_mel_transformer import LogMelTransformer
+from harken.models.fusion.encoders.image.cnn import Cnn
+from harken.models.fusion.encoders.tower import TowerEncoder
 from harken.models.fusion.heads.language import Language
-from harken.models.fusion.model import FusionForConditionalGeneration, FusionForPrediction
+from harken.models.fusion.heads.match import Match
+from harken.models.fusion.model import Connected, FusionForConditionalGeneration, FusionForPrediction
 from harken.models.fusion.processor import FusionProcessor, feature_extractor
 from harken.models.fusion.tokenizer import PLACEHOLDERS, make_tokenizer, token_id
 
@@ -63,9 +66,21 @@ class FamilyConfig:
                 f"fuse.width is {fuse.width}, but the language head's hidden is {language.hidden}: what is "
                 "fused goes into its layers; leave fuse.width out, or make them equal"
             )
+        image = encoders.get("image")
+        if language is not None and isinstance(image, Cnn) and image.norm == "batch":
+            raise parts.PartError(
+                "encoders.image.norm is batch, but the model has a language head: what it says of a picture in "
+                "training would depend on the other pictures of the batch, and no longer be what it said when it "
+                "sampled; say norm: group"
+            )
         width = language.hidden if language is not None else fuse.width or WIDTH
         others = {name: head for name, head in heads.items() if name not in spoken}
-        return Resolved(encoders, fuse, language, others, width)
+        for name, head in others.items():
+            if language is not None and isinstance(head, Match):
+                raise parts.PartError(
+                    f"heads.{name}: match joins media again, which a model with a language head cannot; leave one out"
+                )
+        return Resolved(encoders, fuse, language, others, width, next(iter(spoken), ""))
 
     def plain(self) -> dict[str, Any]:
         """The same with all defaults, as plain data."""
@@ -85,6 +100,7 @@ class Resolved:
         language: the language head, if the model speaks.
         heads: the other heads, by name.
         width: D.
+        speaker: the language head's name.
     """
 
     encoders: dict[str, Any]
@@ -92,6 +108,7 @@ class Resolved:
     language: Language | None
     heads: dict[str, Any]
     width: int
+    speaker: str = ""
 
 
 def build(
@@ -106,6 +123,7 @@ def build(
 
     Raises:
         PartError: if the parts do not fit each other.
+        ValueError: if the folder of a pretrained encoder lacks weights.
     """
     made = config.resolve()
     language = made.language
@@ -118,6 +136,7 @@ def build(
         encoders=encoders,
         fuse=parts.plain(made.fuse),
         heads={name: parts.plain(head) for name, head in made.heads.items()},
+        language={"name": made.speaker, "weight": language.weight} if language else None,
         width=made.width,
         placeholders={m: token_id(tokenizer, PLACEHOLDERS[m]) for m in made.encoders},
         eos_token_id=end_id,
@@ -126,6 +145,10 @@ def build(
     state = torch.random.get_rng_state()
     torch.manual_seed(seed)
     model = FusionForConditionalGeneration(fusion) if language else FusionForPrediction(fusion)
+    for connected in model.model.encoders.values():
+        assert isinstance(connected, Connected)
+        if isinstance(connected.encoder, TowerEncoder):
+            connected.encoder.take_weights()
     torch.random.set_rng_state(state)
     extractor = feature_extractor(made.encoders.get("audio") or LogMelTransformer())
     return model, FusionProcessor(extractor, tokenizer, encoders=encoders, fuse=parts.plain(made.fuse))

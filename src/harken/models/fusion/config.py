@@ -16,6 +16,7 @@ class FusionConfig(PreTrainedConfig):
         encoders: each modality's encoder, `{name: patches, ...}`.
         fuse: how they are joined.
         heads: what is read off besides language, by the names of the heads.
+        language: the language head's `name` and the `weight` of its loss beside the others'.
         width: of the streams, D.
         placeholders: the id of each modality's placeholder token.
     """
@@ -28,6 +29,7 @@ class FusionConfig(PreTrainedConfig):
         encoders: Mapping[str, Mapping[str, Any]] | None = None,
         fuse: Mapping[str, Any] | None = None,
         heads: Mapping[str, Mapping[str, Any]] | None = None,
+        language: Mapping[str, Any] | None = None,
         width: int = 96,
         placeholders: Mapping[str, int] | None = None,
         **kwargs: Any,
@@ -39,6 +41,7 @@ class FusionConfig(PreTrainedConfig):
         self.encoders = {modality: dict(said) for modality, said in (encoders or {}).items()}
         self.fuse = dict(fuse or {"name": "joined"})
         self.heads = {name: dict(said) for name, said in (heads or {}).items()}
+        self.language = dict(language or {"name": "answer", "weight": 1.0})
         self.width = width
         self.placeholders = dict(placeholders or {})
         kwargs.setdefault("tie_word_embeddings", self.text_config is not None and self.text_config.tie_word_embeddings)
@@ -51,3 +54,11 @@ class FusionConfig(PreTrainedConfig):
     def encoder_parts(self) -> dict[str, Any]:
         """The encoders' settings by modality, in the order of building."""
         return {m: parts.encoder(m, self.encoders[m]) for m in parts.ENCODERS if m in self.encoders}
+
+    def head_parts(self) -> dict[str, Any]:
+        """The settings of the heads besides language, by name."""
+        return {name: parts.head(name, said) for name, said in self.heads.items()}
+
+    def fuse_part(self) -> Any:
+        """The settings of how modalities are joined."""
+        return parts.fuse(self.fuse)

@@ -13,7 +13,7 @@ from harken.models.fusion import parts
 from harken.models.fusion.config import FusionConfig
 from harken.models.fusion.encoders.encoder import Encoder
 from harken.models.fusion.fuse.fuse import Fuse, Fused, ReadBeside, Streams
-from harken.models.fusion.heads.head import Head, View
+from harken.models.fusion.heads.head import LEARNT, Head, View
 from harken.models.fusion.stream import Stream, from_rows
 
 MEDIA = {
@@ -64,7 +64,7 @@ class FusionModel(FusionPreTrainedModel):
         self.encoders = nn.ModuleDict(
             {m: Connected(settings.build(), config.width) for m, settings in config.encoder_parts().items()}
         )
-        settings = parts.fuse(config.fuse)
+        settings = config.fuse_part()
         self.drop = settings.drop
         self.fuse: Fuse = settings.build(config.width, list(self.encoders), speaks)
         if self.language_model is not None and isinstance(self.fuse, ReadBeside):
@@ -244,8 +244,14 @@ def _without_some(streams: Streams, share: float) -> dict[str, Stream]:
 def build_heads(config: FusionConfig) -> nn.ModuleDict:
     """The heads that a configuration names, with random weights."""
     modalities = [m for m in parts.ENCODERS if m in config.encoders]
-    made = {name: parts.head(name, said).build(config.width, modalities) for name, said in config.heads.items()}
-    return nn.ModuleDict(made)
+    made = nn.ModuleDict()
+    for name, said in config.heads.items():
+        settings = parts.head(name, said)
+        head: Head = settings.build(config.width, modalities)
+        if settings.weight == LEARNT:
+            head.log_variance = nn.Parameter(torch.zeros(()))
+        made[name] = head
+    return made
 
 
 def read_heads(heads: nn.ModuleDict, view: View) -> dict[str, Tensor]:
@@ -254,6 +260,8 @@ def read_heads(heads: nn.ModuleDict, view: View) -> dict[str, Tensor]:
     for name, head in heads.items():
         assert isinstance(head, Head)
         out |= {f"{name}.{key}": value for key, value in head(view).items()}
+        if head.log_variance is not None:
+            out[f"{name}.log_variance"] = head.log_variance
     return out
 
 
@@ -289,7 +297,13 @@ class FusionForConditionalGeneration(FusionPreTrainedModel, GenerationMixin):
         text = config.get_text_config()
         self.lm_head = nn.Linear(text.hidden_size, text.vocab_size, bias=False)
         self.heads = build_heads(config)
+        learnt = config.language["weight"] == LEARNT
+        self.log_variance = nn.Parameter(torch.zeros(())) if learnt else None
         self.post_init()
+
+    def language_variance(self) -> dict[str, Tensor]:
+        """The log sigma^2 of the language loss, where its weight is learnt; named as other heads' are."""
+        return {} if self.log_variance is None else {f"{self.config.language['name']}.log_variance": self.log_variance}
 
     def forward(  # noqa: PLR0913, PLR0917  (transformers reads the names from the signature)
         self,

@@ -7,16 +7,28 @@ import numpy as np
 import torch
 from PIL import Image as Pillow
 from torch import Tensor
-from transformers import AutoProcessor, BatchFeature, PreTrainedTokenizerBase, ProcessorMixin, WhisperFeatureExtractor
+from transformers import (
+    AutoProcessor,
+    BatchFeature,
+    PreTrainedTokenizerBase,
+    ProcessorMixin,
+    SequenceFeatureExtractor,
+    WhisperFeatureExtractor,
+)
 
+from harken.data.batch import pad_right
 from harken.models.fusion import parts
 from harken.models.fusion.config import FusionConfig
+from harken.models.fusion.encoders.audio.pretrained import Pretrained as PretrainedAudio
 from harken.models.fusion.encoders.encoder import Picture, Sound
+from harken.models.fusion.encoders.image.pretrained import Pretrained as PretrainedImage
 from harken.models.fusion.tokenizer import CHAT_TEMPLATE, PLACEHOLDERS
 
 
-def feature_extractor(settings: Sound) -> WhisperFeatureExtractor:
-    """Log-mel frames of 25 ms every 10 ms, by transformers' extractor (2212.04356, section 2.2)."""
+def feature_extractor(settings: Sound) -> SequenceFeatureExtractor:
+    """Log-mel frames of 25 ms every 10 ms, by transformers' extractor (2212.04356, section 2.2); or a tower's own."""
+    if isinstance(settings, PretrainedAudio):
+        return settings.extractor()
     return WhisperFeatureExtractor(
         feature_size=settings.mels,
         sampling_rate=settings.rate,
@@ -30,7 +42,8 @@ class FusionProcessor(ProcessorMixin):
     """Tokenizer, log-mel extractor and picture canvas in one Hugging Face processor.
 
     Args:
-        feature_extractor: makes log-mel frames; its rate is the rate of the arrays given.
+        feature_extractor: makes log-mel frames, or what a pretrained tower hears; its rate is the rate of the arrays
+            given.
         tokenizer: has the placeholders as special tokens.
         encoders: the encoders' settings by modality, as in `FusionConfig`.
         fuse: the settings of how they are joined: how many placeholders a medium has.
@@ -45,7 +58,7 @@ class FusionProcessor(ProcessorMixin):
     @no_type_check  # transformers reads the argument names from the function's code, which a checker's wrapper hides
     def __init__(
         self,
-        feature_extractor: WhisperFeatureExtractor,
+        feature_extractor: SequenceFeatureExtractor,
         tokenizer: PreTrainedTokenizerBase,
         encoders: dict[str, dict[str, Any]] | None = None,
         fuse: dict[str, Any] | None = None,
@@ -68,9 +81,12 @@ class FusionProcessor(ProcessorMixin):
     def canvas(self, picture: np.ndarray) -> Tensor:
         """A picture (h, w, 3) uint8 on the model's canvas, (C, H, W) in 0..1: aspect kept, top left, black around.
 
-        A picture that fits is not scaled up when its height is the canvas's already.
+        A picture that fits is not scaled up when its height is the canvas's already. A pretrained tower may have an
+        image processor of its own, which makes what the tower reads.
         """
         settings: Picture = self._settings("image", 1)
+        if isinstance(settings, PretrainedImage) and settings.preprocess == "own":
+            return settings.prepared(picture)
         image = Pillow.fromarray(picture).convert("L" if settings.channels == 1 else "RGB")
         scale = min(settings.height / image.height, settings.width / image.width)
         size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
@@ -113,23 +129,35 @@ class FusionProcessor(ProcessorMixin):
         if audio:
             settings = self._settings("audio", len(audio))
             data.update(self._frames(audio))
-            counts["audio"] = [self._fuse.tokens(settings.tokens(int(n))) for n in data["feature_lengths"]]
+            lengths = [settings.tokens(int(n)) for n in data["feature_lengths"]]
+            if min(lengths) < 1:
+                raise ValueError(
+                    f"a sound of {min(len(sound) for sound in audio)} samples is too short for the model's encoder to "
+                    "make anything of it; leave it out"
+                )
+            counts["audio"] = [self._fuse.tokens(length) for length in lengths]
         for modality, each in counts.items():
             texts = _expand(texts, PLACEHOLDERS[modality], each)
         return BatchFeature({**self.tokenizer(texts, **kwargs), **data})
 
     def _frames(self, audio: list[np.ndarray]) -> Mapping[str, Tensor]:
-        extractor = self.feature_extractor
-        longest = max(len(sound) for sound in audio)
-        if longest > extractor.n_samples:
+        extractor, settings = self.feature_extractor, self._settings("audio", len(audio))
+        longest = max(len(sound) for sound in audio) / extractor.sampling_rate
+        most = settings.max_seconds if isinstance(settings, PretrainedAudio) else extractor.chunk_length
+        if longest > most:
             raise ValueError(
-                f"a sound of {longest / extractor.sampling_rate:.1f} s is longer than the {extractor.chunk_length} s "
-                "that the model hears; cut it, or raise model.encoders.audio.max_seconds"
+                f"a sound of {longest:.1f} s is longer than the {most:g} s that the model hears; cut it, or raise "
+                "model.encoders.audio.max_seconds"
             )
+        if settings.mels == 0:
+            # One by one: a tower's extractor may norm a sound by all of what it is filled up to.
+            each = [extractor(sound, sampling_rate=extractor.sampling_rate)["input_values"][0] for sound in audio]
+            samples = pad_right([torch.from_numpy(np.asarray(sound, np.float32)) for sound in each])
+            return {"input_features": samples[:, None], "feature_lengths": torch.tensor([len(s) for s in each])}
         made = extractor(
-            list(audio),
+            [_at_least(sound, extractor.n_fft // 2 + 1) for sound in audio],
             sampling_rate=extractor.sampling_rate,
-            padding="longest",
+            padding="max_length" if isinstance(settings, PretrainedAudio) else "longest",
             return_attention_mask=True,
             return_tensors="pt",
         )
@@ -137,6 +165,12 @@ class FusionProcessor(ProcessorMixin):
             "input_features": made["input_features"],
             "feature_lengths": made["attention_mask"].sum(1).clamp(max=made["input_features"].shape[2]),
         }
+
+
+def _at_least(sound: np.ndarray, samples: int) -> np.ndarray:
+    """A sound with silence behind it, where it is shorter than what one frame needs."""
+    silence = np.zeros(max(0, samples - len(sound)), sound.dtype)
+    return np.concatenate([sound, silence]) if len(silence) else sound
 
 
 def _expand(texts: list[str], token: str, counts: list[int]) -> list[str]:

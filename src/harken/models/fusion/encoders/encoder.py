@@ -1,5 +1,6 @@
 """What an encoder is: tensors of media in, a stream of states of its own width out."""
 
+import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
@@ -36,25 +37,30 @@ class Picture(ABC):
         height: canvas height in pixels; pictures are scaled into the canvas, aspect kept.
         width: canvas width in pixels.
         channels: 1 for grey, 3 for colour.
-        pixel_mean: taken from pixels in 0..1 before all else.
-        pixel_std: what they are divided by then.
+        pixel_mean: taken from pixels in 0..1 before all else; one number, or one for each channel.
+        pixel_std: what they are divided by then, likewise.
     """
 
     height: int = 8
     width: int = 24
     channels: int = 1
-    pixel_mean: float = 0.2
-    pixel_std: float = 0.35
+    pixel_mean: float | tuple[float, ...] = 0.2
+    pixel_std: float | tuple[float, ...] = 0.35
 
     def __post_init__(self) -> None:
-        at_least(self, "image", height=1, width=1, channels=1, pixel_std=1e-6)
+        at_least(self, "image", height=1, width=1, channels=1)
         if self.channels not in (1, 3):
             raise ValueError(f"image.channels is 1 for grey or 3 for colour, not {self.channels}")
+        for name, said, low in (("mean", self.pixel_mean, -math.inf), ("std", self.pixel_std, 1e-6)):
+            each = said if isinstance(said, tuple) else (said,) * self.channels
+            if len(each) != self.channels or not all(math.isfinite(value) and value >= low for value in each):
+                above = f" from {low} up" if math.isfinite(low) else ""
+                raise ValueError(f"image.pixel_{name} is one number{above}, or one for each channel, not {said}")
 
     def normalised(self, pixel_values: Tensor) -> Tensor:
         """Pixels as the encoder reads them, from 0..1 or from whole numbers 0..255."""
         scaled = pixel_values if pixel_values.is_floating_point() else pixel_values / 255
-        return (scaled - self.pixel_mean) / self.pixel_std
+        return (scaled - _of_channels(self.pixel_mean, scaled)) / _of_channels(self.pixel_std, scaled)
 
     @property
     @abstractmethod
@@ -95,6 +101,10 @@ class Sound(ABC):
     @abstractmethod
     def build(self) -> Encoder:
         """The encoder, with random weights."""
+
+
+def _of_channels(said: float | tuple[float, ...], pixels: Tensor) -> float | Tensor:
+    return pixels.new_tensor(said)[:, None, None] if isinstance(said, tuple) else said
 
 
 def divides(heads: int, hidden: int, where: str) -> None:

@@ -54,6 +54,8 @@ class Contrast(HeadSettings):
 class ContrastHead(Head):
     """`one` and `other` (B, E) of length 1, `there` (B,) where both modalities are, `scale` and `bias`."""
 
+    reads_streams = True
+
     def __init__(self, width: int, settings: Contrast, pair: tuple[str, str]):
         super().__init__()
         self.pair = pair

@@ -57,6 +57,8 @@ class _Reversed(torch.autograd.Function):
 class DiscriminateHead(Head):
     """`logits` (B, M, M) of each modality's mean state, and `there` (B, M), which are present."""
 
+    reads_streams = True
+
     def __init__(self, width: int, settings: Discriminate, modalities: tuple[str, ...]):
         super().__init__()
         self.modalities, self.reversal = modalities, settings.reversal

@@ -29,7 +29,15 @@ class View:
 
 
 class Head(nn.Module, ABC):
-    """Reads a view; its outputs go to the loss of the same name by name."""
+    """Reads a view; its outputs go to the loss of the same name by name.
+
+    Attributes:
+        reads_streams: whether it reads what each modality says by itself, and not the shared state alone.
+        log_variance: log sigma^2 of its task, where the weight of its loss is learnt (1705.07115).
+    """
+
+    reads_streams: bool = False
+    log_variance: nn.Parameter | None = None
 
     @abstractmethod
     def forward(self, view: View) -> dict[str, Tensor]:

@@ -38,6 +38,8 @@ class Match(HeadSettings):
 class MatchHead(Head):
     """`matched` and, while it learns, `mismatched` (B,): logits of belonging together."""
 
+    reads_streams = True
+
     def __init__(self, width: int, swapped: str):
         super().__init__()
         self.swapped = swapped

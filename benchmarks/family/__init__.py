@@ -1,0 +1,1 @@
+"""What the family reaches on real data: one script a claim."""

@@ -1,0 +1,1 @@
+"""What is done to media before they are learnt from, one modality a file."""

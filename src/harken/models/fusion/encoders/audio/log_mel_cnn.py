@@ -1,0 +1,95 @@
+"""Sounds to tokens: convolutions over mel bands and time, the bands pooled at the end (1912.10211, section 3.2)."""
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor, nn
+
+from harken.data.bounds import at_least
+from harken.models.fusion.encoders.encoder import Encoder, Sound
+from harken.models.fusion.layers import sinusoids
+from harken.models.fusion.stream import Stream
+
+
+@dataclass(frozen=True)
+class LogMelCnn(Sound):
+    """Groups of two convolutions over bands and frames; the first of each halves the bands and strides over time.
+
+    Attributes:
+        widths: channels of each group.
+        strides: how many frames each group makes one.
+    """
+
+    widths: tuple[int, ...] = (32, 64, 96)
+    strides: tuple[int, ...] = (2, 2, 2)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        at_least(self, "audio", mels=1)
+        if not self.widths or min(self.widths) < 1:
+            raise ValueError(f"audio.widths are channels of one group or more, each from 1 up, not {self.widths}")
+        if self.widths[-1] % 2:
+            raise ValueError(f"the last of audio.widths must be even, not {self.widths[-1]}")
+        if len(self.strides) != len(self.widths) or not all(1 <= stride <= 3 for stride in self.strides):
+            raise ValueError(
+                f"audio.strides are one for each of audio.widths, from 1 to 3 (a kernel's width), not {self.strides}"
+            )
+
+    def tokens(self, length: int) -> int:
+        """States of a clip of so many frames: what is left of them after each stride, rounded up."""
+        for stride in self.strides:
+            length = -(-length // stride)
+        return length
+
+    def build(self) -> "LogMelCnnEncoder":
+        """The encoder, with random weights."""
+        return LogMelCnnEncoder(self)
+
+
+class LogMelCnnEncoder(Encoder):
+    """`input_features` (B, F, T), `feature_lengths` (B,) -> states (B, M, D), D the last of the widths."""
+
+    def __init__(self, settings: LogMelCnn):
+        super().__init__()
+        self.width, self.strides = settings.widths[-1], settings.strides
+        sizes = (1, *settings.widths)
+        each = zip(sizes, settings.widths, settings.strides, strict=False)
+        self.groups = nn.ModuleList(_Group(size, width, stride) for size, width, stride in each)
+
+    def forward(self, media: Float[Tensor, "B F T"], lengths: Int[Tensor, " B"] | None = None) -> Stream:
+        """States of B clips of different length; what lies beyond a clip's length changes nothing."""
+        lengths = torch.full((len(media),), media.shape[2], device=media.device) if lengths is None else lengths
+        real = torch.arange(media.shape[2], device=media.device) < lengths[:, None]
+        states = (media * real[:, None])[:, None]
+        for group, stride in zip(self.groups, self.strides, strict=True):
+            lengths = -(-lengths // stride)
+            states, real = group(states, lengths)
+        pooled = states.mean(2).transpose(1, 2)
+        placed = pooled + sinusoids(pooled.shape[1], pooled.shape[2]).to(pooled)
+        return Stream(placed * real[..., None], real)
+
+
+class _Group(nn.Module):
+    """A convolution that strides, and one with a shortcut around it.
+
+    The norm is over the channels of one place: one over time would let a clip's length, or what fills it, into all.
+    """
+
+    def __init__(self, size: int, width: int, stride: int):
+        super().__init__()
+        self.shrink = nn.Conv2d(size, width, 3, stride=(2, stride), padding=1)
+        self.refine = nn.Conv2d(width, width, 3, padding=1)
+        self.norms = nn.ModuleList(nn.LayerNorm(width) for _ in range(2))
+
+    def forward(
+        self, states: Float[Tensor, "B C F T"], lengths: Int[Tensor, " B"]
+    ) -> tuple[Float[Tensor, "B D f t"], Bool[Tensor, "B t"]]:
+        shrunk = self.shrink(states)
+        real = torch.arange(shrunk.shape[3], device=states.device) < lengths[:, None]
+        # Zero beyond the clip's end before each convolution: else what fills it would leak in through the kernels.
+        states = self._scaled(0, shrunk) * real[:, None, None]
+        return states + self._scaled(1, self.refine(states)) * real[:, None, None], real
+
+    def _scaled(self, which: int, states: Float[Tensor, "B D f t"]) -> Float[Tensor, "B D f t"]:
+        return nn.functional.gelu(self.norms[which](states.movedim(1, -1)).movedim(-1, 1))

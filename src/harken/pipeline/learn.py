@@ -1,0 +1,74 @@
+"""A model without a language head learns from examples with targets: classes, numbers, what belongs together."""
+
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+
+from harken.data.processor import Processor
+from harken.models.fusion import parts
+from harken.models.fusion.build import FamilyConfig, build
+from harken.models.fusion.model import FusionForPrediction
+from harken.models.predictor import Predictor
+from harken.pipeline.artefact import digest
+from harken.pipeline.roles import fingerprint
+from harken.pipeline.settings import SftConfig
+from harken.pipeline.verbs import Workplace
+from harken.train.adversarial import Attacked
+from harken.train.examples import Examples, Table
+from harken.train.loop import Fit, fit
+from harken.train.stopping import held_out, held_out_likelihood
+from harken.train.tasks import learns_from_targets, tasks_of
+
+
+def new_predictor(family: FamilyConfig, corpus: list[str], seed: int) -> Predictor:
+    """A model without a language head, with random weights.
+
+    Raises:
+        PartError: if the family has a language head.
+    """
+    trunk, processor = build(family, corpus, seed)
+    if not isinstance(trunk, FusionForPrediction):
+        raise parts.PartError("heads has a language head; what predicts from examples alone has none")
+    return Predictor(trunk, Processor(processor))
+
+
+def learn(model: Predictor, table: Table, config: SftConfig, at: Workplace | None = None) -> Predictor:
+    """Train a model in place on examples; goes on from a checkpoint of the same training in `at.folder`.
+
+    Args:
+        model: what is trained.
+        table: the examples.
+        config: how.
+        at: where to work, and the seed.
+
+    Raises:
+        ValueError: if a head that needs targets has none in any example.
+    """
+    at = at or Workplace(stage="learn")
+    heads = model.trunk.config.head_parts()
+    for name, head in heads.items():
+        if learns_from_targets(head) and name not in table.targets:
+            raise ValueError(
+                f"heads.{name} has no data: none of the {table.count} examples has a target {name!r}; give them one in "
+                f"facts.{name}, or leave the head out"
+            )
+    objective = tasks_of(heads)
+    pad_id = model.processor.pad_id
+    unseen, learnt = held_out(range(table.count), str, config.stopping, at.seed)
+    measure = None
+    if unseen:
+        apart = table.part(list(unseen))
+        measure = held_out_likelihood(
+            model, objective, lambda some: apart.batch_of(some, pad_id), apart.count, config.data.batch
+        )
+    source = Examples(table.part(list(learnt)) if unseen else table, config.data, at.seed, pad_id, config.change)
+    if at.folder is not None and not at.key:
+        said = {name: digest(rows.tolist()) for name, rows in table.targets.items()}
+        at = replace(at, key=digest([at.stage, at.seed, repr(config), said, table.count, fingerprint(model)]))
+    module = model if config.attack is None else Attacked(model, objective, config.attack)
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = at.folder or Path(scratch)
+        folder.mkdir(parents=True, exist_ok=True)
+        how = Fit(folder, at.stage, at.key, at.seed, config.optimizer, at.log or folder / "metrics.jsonl", **at.options)
+        fit(module, source, objective, replace(how, stopping=config.stopping, measure=measure))
+    return model.eval()

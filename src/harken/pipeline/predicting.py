@@ -1,0 +1,151 @@
+"""A recipe without a language head: its heads learn from prompts' facts, and are judged on held-out prompts."""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from harken.data.blobs import Blobs
+from harken.data.encoded import EncodedPrompts
+from harken.data.seeds import derive
+from harken.evaluate.metrics.bootstrap import bootstrap_interval
+from harken.evaluate.metrics.exactness import exactness
+from harken.evaluate.metrics.retrieval import recall_at
+from harken.models.fusion.heads.classify import Classify
+from harken.models.fusion.heads.contrast import Contrast
+from harken.models.fusion.heads.regress import Regress
+from harken.models.load import load_predictor, weights_dtype
+from harken.models.predictor import Predictor
+from harken.pipeline.artefact import fresh_folder, write_text
+from harken.pipeline.learn import learn, new_predictor
+from harken.pipeline.run import Run, Stage
+from harken.pipeline.teach import workplace
+from harken.pipeline.world import World
+from harken.train.examples import Table
+from harken.train.targets import targets_of
+from harken.types import Image, Prompt, Text
+
+NEAREST = (1, 10)
+"""For which k recall is told."""
+
+
+def speaks(heads: Mapping[str, Any]) -> bool:
+    """Whether a recipe's heads have a language head."""
+    return any(str(said.get("name", "language")) == "language" for said in heads.values())
+
+
+def stages_of(plain: Mapping[str, Any], reads: tuple[Path, ...]) -> list[Stage]:
+    """The stages of a recipe without a language head: learn, and be judged.
+
+    Args:
+        plain: the recipe as plain data.
+        reads: files and folders outside the run that it depends on.
+    """
+    settings = {name: plain[name] for name in ("data", "model", "sft")}
+    judged = {"data": plain["data"]}
+    return [
+        Stage("sft", "sft", ("sft",), (), settings, _learn, reads=reads),
+        Stage("evaluation", "evaluate", ("evaluation.json",), ("sft",), judged, _judge, reads=reads),
+    ]
+
+
+def table_of(prompts: Sequence[Prompt], model: Predictor, blobs: Blobs) -> Table:
+    """Prompts as examples, their facts the targets.
+
+    Raises:
+        TargetError: if a fact is none that its head can learn, or a head has no data.
+        ValueError: if no prompt has a modality that the model has an encoder for.
+    """
+    given = {_modality(part) for prompt in prompts for message in prompt.messages for part in message.parts}
+    for modality in model.trunk.config.encoders:
+        if modality not in given:
+            raise ValueError(
+                f"encoders.{modality} has no data: none of the {len(prompts)} prompts has {modality}; leave the "
+                "encoder out, or give prompts that have it"
+            )
+    encoded = EncodedPrompts(model.processor, blobs)
+    targets = targets_of(prompts, model.trunk.config.head_parts())
+    return Table(lambda numbers: encoded([prompts[i] for i in numbers]), targets, len(prompts))
+
+
+def _modality(part: object) -> str:
+    return "text" if isinstance(part, Text) else "image" if isinstance(part, Image) else "audio"
+
+
+def _examples(world: World) -> list[Prompt]:
+    """All prompts that are not for the test, each once."""
+    return list({p.id: p for p in (*(p for p, _ in world.demonstrations), *world.prompts)}.values())
+
+
+def _learn(run: Run, key: str) -> None:
+    config, seed = run.recipe.model, derive(run.recipe.seed, "model")
+    if config.path is not None:
+        model = load_predictor(config.path, weights_dtype(config.dtype))
+    else:
+        model = new_predictor(config.family, list(run.world.corpus), seed)
+    learn(model, table_of(_examples(run.world), model, run.blobs), run.recipe.sft, workplace(run, "sft", key))
+    with fresh_folder(run.folder / "sft") as folder:
+        model.save(folder)
+
+
+def _judge(run: Run, key: str) -> None:
+    model = load_predictor(run.folder / "sft", weights_dtype(run.recipe.model.dtype))
+    encoded = EncodedPrompts(model.processor, run.blobs)
+    said = model.predict(encoded(list(run.world.test)))
+    found = figures_of(model, said, targets_of(run.world.test, model.trunk.config.head_parts()))
+    write_text(run.folder / "evaluation.json", json.dumps({"heads": found}, indent=1) + "\n")
+
+
+def figures_of(model: Predictor, said: Mapping[str, Tensor], targets: Mapping[str, Tensor]) -> dict[str, Any]:
+    """How right each head is, with 95 % intervals.
+
+    Args:
+        model: whose heads.
+        said: their outputs, by `head.output`.
+        targets: by head.
+    """
+    found: dict[str, Any] = {}
+    for name, head in model.trunk.config.head_parts().items():
+        match head:
+            case Classify():
+                found[name] = _classified(said[f"{name}.logits"], targets[name])
+            case Regress():
+                found[name] = _regressed(said[f"{name}.values"], targets[name])
+            case Contrast():
+                there = said[f"{name}.there"].bool()
+                found[name] = _retrieved(said[f"{name}.one"][there], said[f"{name}.other"][there])
+            case _:
+                continue
+    return found
+
+
+def _classified(logits: Tensor, targets: Tensor) -> dict[str, Any]:
+    goal = targets if targets.dim() == 1 else torch.where(targets.isnan().any(1), -1, targets.nan_to_num().argmax(1))
+    share = exactness((logits.argmax(1) == goal)[goal >= 0].numpy())
+    return {"accuracy": share.rate, "interval": [share.low, share.high], "count": share.count}
+
+
+def _regressed(values: Tensor, targets: Tensor) -> dict[str, Any]:
+    there = torch.isfinite(targets).all(1)
+    errors = (values - targets)[there].abs().mean(1).double().numpy()
+    return {
+        "absolute_error": float(errors.mean()),
+        "interval": list(bootstrap_interval(errors)),
+        "count": int(there.sum()),
+    }
+
+
+def _retrieved(one: Tensor, other: Tensor) -> dict[str, Any]:
+    found = [recall_at(k, one.numpy(), other.numpy()) for k in NEAREST if k < len(one)]
+    return {
+        f"recall@{recall.k}": {
+            "share": recall.share.rate,
+            "interval": [recall.share.low, recall.share.high],
+            "chance": recall.chance,
+            "count": recall.share.count,
+        }
+        for recall in found
+    }
