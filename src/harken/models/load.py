@@ -25,6 +25,8 @@ from harken.models.novideo import stand_in_for_video
 
 transformers_logging.disable_progress_bar()
 
+ALIGNED = 64
+"""Bytes that torch's own memory is aligned to."""
 Dtype = Literal["auto", "float32", "bfloat16"]
 
 
@@ -78,6 +80,7 @@ def _trunk(path: str | Path, dtype: torch.dtype) -> PreTrainedModel:
     except RuntimeError as error:
         raise ValueError(f"the weights of {path} do not fit its config.json: {error}") from error
     assert isinstance(trunk, PreTrainedModel)
+    _align(trunk)
     missing = sorted(told["missing_keys"])
     if missing:
         shown = ", ".join(missing[:5]) + (" ..." if len(missing) > 5 else "")
@@ -86,6 +89,13 @@ def _trunk(path: str | Path, dtype: torch.dtype) -> PreTrainedModel:
             "or save the model again, with all its *.safetensors"
         )
     return trunk
+
+
+def _align(trunk: PreTrainedModel) -> None:
+    """Weights lie in memory as those of a new model do: where a mapped file puts them, products round another way."""
+    for tensor in (*trunk.parameters(), *trunk.buffers()):
+        if tensor.device.type == "cpu" and tensor.data_ptr() % ALIGNED:
+            tensor.data = tensor.data.clone()
 
 
 def _auto_class(config: PreTrainedConfig) -> Any:
