@@ -67,7 +67,8 @@ def _size(data: bytes, kind: Modality) -> int:
             heard = audio.header(data)
             return heard.frames * heard.channels
         case "numbers":
-            return data.count(b",") + data.count(b"\n")
+            # A number as text takes more time than a sample.
+            return 10 * (data.count(b",") + data.count(b"\n"))
 
 
 async def _apart(blobs: Blobs, data: bytes, kind: Modality) -> str:

@@ -27,6 +27,7 @@ KNOWN = "CSV (a line a step, a column a channel) or a JSON array"
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?", re.ASCII | re.IGNORECASE)
 TOO_LARGE = float(2**128 - 2**103)
 """From here on a number is infinite in 32 bits."""
+WHOLE = 2**24
 LONGEST_NAME = 80
 FORMULA = ("=", "+", "-", "@")
 """What a cell begins with that a spreadsheet computes."""
@@ -252,7 +253,8 @@ def _number(cell: str, line: int, column: int) -> float:
 
 def _written(step: Float32[np.ndarray, " C"]) -> list[str]:
     """Numbers as short as they can be; read as 64 bits and rounded to 32 they are the same."""
-    texts = [str(number).removesuffix(".0") for number in step]
+    # As people write whole numbers, while 32 bits hold every one.
+    texts = [str(int(x)) if x.is_integer() and abs(x) <= WHOLE else str(x).removesuffix(".0") for x in step]
     again = np.array([float(text) for text in texts]).astype(np.float32)
     return [
         text if same else repr(float(number)) for text, number, same in zip(texts, step, again == step, strict=True)
