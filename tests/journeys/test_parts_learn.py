@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import torch
 
-sys.path[:0] = [str(Path(__file__).parents[1] / "models" / "fusion")]
+sys.path.insert(0, str(Path(__file__).parents[1] / "models" / "fusion"))
 
 import towers
 from roads import STAGES, walk
