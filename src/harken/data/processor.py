@@ -15,11 +15,11 @@ from torch import Tensor
 
 from harken.data.batch import EncodedPrompt, media_key
 from harken.data.blobs import Blobs
-from harken.data.media import audio, image
+from harken.data.media import audio, image, numbers
 from harken.data.transcriber import FOLDER, Transcriber
-from harken.types import Audio, Completion, Image, Message, Part, Prompt, Text
+from harken.types import Audio, Completion, Image, Message, Numbers, Part, Prompt, Text, modality_of
 
-MODALITIES = ("image", "audio", "text")
+MODALITIES = ("image", "audio", "numbers", "text")
 MARKER = "harken"  # an answer that is easy to find again in what a template wrote
 PER_TOKEN = ("token_type_ids", "seq_mask")  # what the names of tensors with one entry a token end with
 FRAMES = ("feature_attention_mask", "input_features_mask")  # which frames of a sound are real
@@ -37,6 +37,8 @@ def _part(part: Part) -> dict[str, str]:
             return {"type": "image"}
         case Audio():
             return {"type": "audio"}
+        case Numbers():
+            return {"type": "numbers"}
 
 
 def _has_words(prompt: Prompt) -> bool:
@@ -110,6 +112,11 @@ class Processor:
         extractor = getattr(self.hf, "feature_extractor", None)
         return int(getattr(extractor, "sampling_rate", 16_000))
 
+    @property
+    def series_shape(self) -> tuple[int, int]:
+        """The most steps of numbers, and the numbers a step, that the model takes; none of a model that takes none."""
+        return getattr(self.hf, "series_shape", (0, 0))
+
     def encode(self, prompt: Prompt, blobs: Blobs) -> EncodedPrompt:
         """One prompt as ids and media tensors, ready for `data.batch.collate`.
 
@@ -120,7 +127,7 @@ class Processor:
         prompt = self._in_words(prompt, blobs)
         self._check_text(prompt)
         media = [part for message in prompt.messages for part in message.parts if not isinstance(part, Text)]
-        given = Counter("image" if isinstance(part, Image) else "audio" for part in media)
+        given: Counter[str] = Counter(modality_of(part) for part in media)
         if "text" in self.placeholders and _has_words(prompt):
             given["text"] = 1  # what is said in a prompt is one medium to a text encoder
         for modality in given:
@@ -141,6 +148,9 @@ class Processor:
         if sounds:
             keywords[self._sounds] = sounds
             keywords["sampling_rate"] = self.rate
+        series = [numbers.decode(blobs.read(part.sha256)) for part in media if isinstance(part, Numbers)]
+        if series:
+            keywords["numbers"] = series
         made = dict(self.hf(text=[self.render(prompt.messages)], **keywords))
         self._check_heard(prompt, sounds, made)
         return self._checked(prompt, given, made)

@@ -18,12 +18,13 @@ from harken.data.batch import Batch, EncodedPrompt, collate, collate_prompts
 from harken.data.blobs import Blobs
 from harken.data.media.audio import encode_wav
 from harken.data.media.image import encode_png
+from harken.data.media.numbers import encode_csv
 from harken.data.processor import IntegrityError
 from harken.models.architectures.find import Layout
 from harken.models.generate import Decoding, generate
 from harken.models.load import load_model
 from harken.models.model import Model
-from harken.types import Audio, Completion, Image, Message, Part, Prompt, Text
+from harken.types import Audio, Completion, Image, Message, Numbers, Part, Prompt, Text
 
 Verdict = Literal["ok", "failed", "plain", "absent"]
 LOGPROBS = frozenset({"logprobs"})
@@ -33,6 +34,8 @@ GRADIENTS = 24
 """How many weights' gradients are compared, from all over the model."""
 WORDS = "text_ids"
 """The one tensor of whole numbers that carries a medium: what a text encoder reads."""
+STEPS = 6
+"""Of the longest sample series."""
 COARSE = 100.0
 """How many times as far in bfloat16."""
 
@@ -57,11 +60,17 @@ class Finding:
 def sample_prompts(model: Model, blobs: Blobs, seed: int = 0) -> list[Prompt]:
     """Prompts of different lengths: words alone, each modality that the model takes, and all of them in two turns."""
     rng = np.random.default_rng(seed)
+    most, channels = model.processor.series_shape
+
+    def steps() -> int:
+        return int(rng.integers(1, min(most, STEPS) + 1))
+
     made: dict[str, Callable[[], Part]] = {
         "image": lambda: Image(blobs.put(encode_png(rng.integers(0, 255, (64, 64, 3), dtype=np.uint8)), "image")),
         "audio": lambda: Audio(
             blobs.put(encode_wav((rng.standard_normal(16_000) * 0.1).astype(np.float32), 16_000), "audio")
         ),
+        "numbers": lambda: Numbers(blobs.put(encode_csv(rng.standard_normal((steps(), channels))), "numbers")),
     }
     takes = [make for modality, make in made.items() if modality in model.processor.placeholders]
     turns = [[Message("user", (Text("Say something."),))]]

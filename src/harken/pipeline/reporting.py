@@ -4,6 +4,7 @@ import json
 from collections.abc import Sequence
 from typing import Any, Literal
 
+from harken.data.media import numbers
 from harken.evaluate import report as page
 from harken.evaluate.metrics.calibration import Bin
 from harken.evaluate.metrics.win_rate import WinRate
@@ -17,7 +18,7 @@ from harken.pipeline.teach import Work
 from harken.pipeline.verbs import read_run_feedback
 from harken.reward.rules import right_answer
 from harken.train.metrics_log import read_metrics
-from harken.types import Comparison, Completion, Edit, Prompt, Ranking, Rating, Text
+from harken.types import Comparison, Completion, Edit, Numbers, Part, Prompt, Ranking, Rating, Text
 from harken.types import Feedback as Said
 
 ARMS = {"aligned": "aligned", "human_only": "aligned without the environment's reward"}
@@ -237,7 +238,15 @@ class _Page:
     def parts(self, prompt: Prompt) -> tuple[str | bytes, ...]:
         """A prompt's words and media, as the page shows them."""
         every = [part for message in prompt.messages for part in message.parts]
-        return tuple(part.text if isinstance(part, Text) else self.run.blobs.read(part.sha256) for part in every)
+        return tuple(self._shown(part) for part in every)
+
+    def _shown(self, part: Part) -> str | bytes:
+        match part:
+            case Text(text):
+                return text
+            case Numbers(sha256):
+                return numbers.excerpt(self.run.blobs.read(sha256))
+        return self.run.blobs.read(part.sha256)
 
     def examples(self) -> tuple[page.Example, ...]:
         answers: dict[tuple[str, str], Completion] = {}

@@ -1,4 +1,4 @@
-"""The family's processor: pictures onto a canvas, sounds to log-mel frames, text to ids with placeholders put in."""
+"""The family's processor: pictures onto a canvas, sounds to log-mel frames, numbers side by side, text to ids."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -22,7 +22,7 @@ from harken.data.batch import pad_right
 from harken.models.fusion import parts
 from harken.models.fusion.config import FusionConfig
 from harken.models.fusion.encoders.audio.pretrained import Pretrained as PretrainedAudio
-from harken.models.fusion.encoders.encoder import Picture, Sound
+from harken.models.fusion.encoders.encoder import Picture, Series, Sound
 from harken.models.fusion.encoders.image.pretrained import Pretrained as PretrainedImage
 from harken.models.fusion.reading import Reading
 from harken.models.fusion.tokenizer import PLACEHOLDERS, template_of
@@ -133,6 +133,7 @@ class FusionProcessor(ProcessorMixin):
         text: str | list[str],
         images: list[Any] | None = None,
         audio: list[np.ndarray] | None = None,
+        numbers: list[np.ndarray] | None = None,
         **kwargs: Any,
     ) -> BatchFeature:
         """Ids with each placeholder repeated as often as its medium has features, and the media's tensors.
@@ -144,11 +145,12 @@ class FusionProcessor(ProcessorMixin):
             images: pictures of all conversations in order, each uint8 (h, w, 3) (or PIL images); or a list of them
                 for each conversation, as transformers' chat templates give them.
             audio: sounds in order, each float32 (samples,) at the feature extractor's rate.
+            numbers: vectors and time series in order, each float32 (steps, channels).
             kwargs: for the tokenizer (`padding`, `return_tensors`, `add_special_tokens`).
 
         Raises:
-            ValueError: if placeholders and media differ in number, or a sound or a text is longer than the
-                model takes in.
+            ValueError: if placeholders and media differ in number, a sound or a text is longer than the model takes
+                in, or numbers have other channels or more steps than it reads.
         """
         texts = [text] if isinstance(text, str) else list(text)
         kwargs.pop("sampling_rate", None)
@@ -174,9 +176,21 @@ class FusionProcessor(ProcessorMixin):
             settings, read = self._encoders["text"], self._reading(texts)
             data.update(read)
             counts["text"] = [self._fuse.tokens(settings.tokens(int(n))) for n in read.get("text_lengths", ())]
+        if "numbers" in self._encoders:
+            counts["numbers"] = []
+        if numbers:
+            settings = self._settings("numbers", len(numbers))
+            data.update(_series(numbers, settings))
+            counts["numbers"] = [self._fuse.tokens(settings.tokens(len(series))) for series in numbers]
         for modality, each in counts.items():
             texts = _expand(texts, PLACEHOLDERS[modality], each)
         return BatchFeature({**self.tokenizer(texts, **kwargs), **data})
+
+    @property
+    def series_shape(self) -> tuple[int, int]:
+        """The most steps of numbers, and the numbers a step, that the model reads; none without an encoder of them."""
+        settings: Series | None = self._encoders.get("numbers")
+        return (settings.max_steps, settings.channels) if settings else (0, 0)
 
     def _frames(self, audio: list[np.ndarray]) -> Mapping[str, Tensor]:
         extractor, settings = self.feature_extractor, self._settings("audio", len(audio))
@@ -209,6 +223,25 @@ def _at_least(sound: np.ndarray, samples: int) -> np.ndarray:
     """A sound with silence behind it, where it is shorter than what one frame needs."""
     silence = np.zeros(max(0, samples - len(sound)), sound.dtype)
     return np.concatenate([sound, silence]) if len(silence) else sound
+
+
+def _series(numbers: list[np.ndarray], settings: Series) -> dict[str, Tensor]:
+    for given in numbers:
+        steps, channels = given.shape
+        if channels != settings.channels:
+            raise ValueError(
+                f"numbers of {channels} channels were given to a model that reads {settings.channels}; give these, or "
+                f"say encoders.numbers.channels={channels} when the model is made"
+            )
+        if steps > settings.max_steps:
+            raise ValueError(
+                f"a series of {steps} steps is longer than the {settings.max_steps} that the model reads; cut it, or "
+                "raise encoders.numbers.max_steps when the model is made"
+            )
+    return {
+        "series": pad_right([torch.from_numpy(np.ascontiguousarray(given, np.float32)) for given in numbers]),
+        "series_lengths": torch.tensor([len(given) for given in numbers]),
+    }
 
 
 def _expand(texts: list[str], token: str, counts: list[int]) -> list[str]:
