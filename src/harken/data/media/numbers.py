@@ -215,11 +215,7 @@ def _are_names(cells: Sequence[str], line: int) -> bool:
     """Whether the first line names the channels: no cell of it is a number."""
     if len(cells) == 1 and any(mark in cells[0] for mark in ";\t"):
         raise MediaError(f"line {line}: commas part columns, and points fractions; {cells[0]!r:.40} has none")
-    for cell in cells:
-        try:
-            float(cell)
-        except ValueError:
-            continue
+    if any(_is_number(cell) for cell in cells):
         return False
     _check_names(cells, len(cells), f"line {line}")
     return True
@@ -233,8 +229,20 @@ def _check_names(names: Sequence[object], channels: int, at: str) -> None:
             raise MediaError(f"{at}, column {j}: {name!r:.40} is no name; write 1 to {LONGEST_NAME} printable letters")
         if name != name.strip() or name.startswith(FORMULA):
             raise MediaError(f"{at}, column {j}: {name!r:.40} does not begin and end as a name; begin with a letter")
+        # Else the line of names would be read as something else.
+        if _is_number(name) or ";" in name:
+            raise MediaError(f"{at}, column {j}: {name!r:.40} is a number, or holds a semicolon; name it in words")
     if len(set(names)) < len(names):
         raise MediaError(f"{at}: two channels have one name; give each its own")
+
+
+def _is_number(cell: str) -> bool:
+    """Whether Python reads it as one; more than is taken (NaN, 1_000), so that these are errors and no names."""
+    try:
+        float(cell)
+    except ValueError:
+        return False
+    return True
 
 
 def _number(cell: str, line: int, column: int) -> float:
@@ -242,11 +250,8 @@ def _number(cell: str, line: int, column: int) -> float:
     if not cell:
         raise MediaError(f"{at} is empty; write a number, or leave the step out")
     if NUMBER.fullmatch(cell) is None:
-        try:
+        if _is_number(cell):
             _finite(float(cell), at)
-        except ValueError as error:
-            if isinstance(error, MediaError):
-                raise
         raise MediaError(f"{at}: {cell!r:.40} is no number; write one such as -1.5 or 2e-3, with commas between")
     return _finite(float(cell), at)
 
