@@ -22,6 +22,7 @@ VERBS = {
     "curve": "Would more answers help? Accuracy over their number, by modality, kind and annotator.",
     "serve": "A model behind OpenAI's API: pictures, sound, streaming.",
     "doctor": "Does a model see its media, and is training on it exact? A table, before you train.",
+    "explain": "Why this answer? Which part of a prompt mattered, and where in it: a page.",
     "report": "One page with curves, answers side by side, and settings.",
 }
 

@@ -86,7 +86,7 @@ class Processor:
         self.transcriber: Transcriber | None = None
         if transcriber is not None:
             self.listen_by(transcriber)
-        self._special = frozenset(self.tokenizer.convert_ids_to_tokens(sorted(self._control_ids())))
+        self._special = frozenset(self.tokenizer.convert_ids_to_tokens(sorted(self.control_ids())))
         # transformers once called it `audios`, and processors that models bring with them may still do so.
         self._sounds = "audios" if "audios" in inspect.signature(hf.__call__).parameters else "audio"
 
@@ -194,7 +194,7 @@ class Processor:
         turns = (Message("user", (Text("a"),)), Message("assistant", (Text(MARKER),)))
         _, found, behind = self.render(turns, ask=False).rpartition(MARKER)
         ids = self.encode_text(behind.lstrip()) if found else []
-        return ids[0] if ids and ids[0] in self._control_ids() else self.tokenizer.eos_token_id
+        return ids[0] if ids and ids[0] in self.control_ids() else self.tokenizer.eos_token_id
 
     def _before_answer(self) -> str:
         """What the chat template puts between the place where an answer is asked for and the answer itself.
@@ -207,9 +207,10 @@ class Processor:
         before, found, _ = whole.rpartition(MARKER)
         return before.removeprefix(begun) if found and before.startswith(begun) else ""
 
-    def _control_ids(self) -> set[int]:
+    def control_ids(self) -> frozenset[int]:
+        """The ids of control tokens."""
         added = self.tokenizer.added_tokens_decoder.items()
-        return {*self.tokenizer.all_special_ids, *(i for i, token in added if token.special)}
+        return frozenset({*self.tokenizer.all_special_ids, *(i for i, token in added if token.special)})
 
     def render(self, messages: tuple[Message, ...], ask: bool = True) -> str:
         """A conversation as the chat template writes it; with `ask`, up to where the next answer begins."""

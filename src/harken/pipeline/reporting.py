@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 from harken.data.media import numbers
 from harken.evaluate import report as page
+from harken.evaluate.explain.shown import Explained
 from harken.evaluate.metrics.calibration import Bin
 from harken.evaluate.metrics.win_rate import WinRate
 from harken.evaluate.plots import Bar, Series, bars, curves, gold_against_proxy, outcomes, reliability, smoothed
@@ -16,6 +17,7 @@ from harken.pipeline.choose import read_selection, told
 from harken.pipeline.run import Run
 from harken.pipeline.teach import Work
 from harken.pipeline.verbs import read_run_feedback
+from harken.pipeline.why import NOTE, explained_answers
 from harken.reward.rules import right_answer
 from harken.train.metrics_log import read_metrics
 from harken.types import Comparison, Completion, Edit, Numbers, Part, Prompt, Ranking, Rating, Text
@@ -70,6 +72,8 @@ class _Page:
             examples=self.examples(),
             examples_note="The first held-out prompts of each task in turn, not chosen by their answers. "
             "Which one is better is decided by the gold preference; neither model ever saw it.",
+            explained=self.explained(),
+            explained_note=NOTE,
             before_name="supervised",
             after_name="aligned",
             feedback=feedback,
@@ -254,6 +258,10 @@ class _Page:
             answers[completion.policy, completion.prompt_id] = completion
         chosen = _in_turn(self.run.world.test, self.run.recipe.evaluation.examples)
         return tuple(self.example(p, answers["sft", p.id], answers["aligned", p.id]) for p in chosen)
+
+    def explained(self) -> tuple[Explained, ...]:
+        chosen = _in_turn(self.run.world.test, self.run.recipe.evaluation.explain)
+        return explained_answers(self.run, self.here, chosen)
 
     def example(self, prompt: Prompt, before: Completion, after: Completion) -> page.Example:
         gold, scores, shown = self.run.world.gold, [], []

@@ -278,6 +278,8 @@ class EvaluationConfig:
         decoding: how held-out prompts are answered; as the policy is, if the temperature is 1.
         resamples: of the bootstrap.
         examples: answers shown side by side in the report.
+        explain: answers that the report takes apart: which part of the prompt mattered, and where in it. Each takes as
+            long as some hundred answers, forward and backward, so large models want few or none.
         language: for BLEU and ROUGE.
         curve: numbers of answers; for each the reward model is trained again on so many of those that are learnt from,
             and judged on the held-out ones. Takes as long as that often training it.
@@ -286,10 +288,11 @@ class EvaluationConfig:
     decoding: Decoding = field(default_factory=Decoding)
     resamples: int = 10_000
     examples: int = 10
+    explain: int = 0
     language: str = "en"
     curve: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
-        at_least(self, "evaluation", resamples=1, examples=0)
+        at_least(self, "evaluation", resamples=1, examples=0, explain=0)
         if any(count < 1 for count in self.curve):
             raise ValueError(f"evaluation.curve: numbers of answers from 1 up, not {list(self.curve)}")
