@@ -107,6 +107,15 @@ def test_prompts_of_different_lengths_in_one_batch_are_exact_in_double(kind, tmp
         torch.testing.assert_close(together[row], alone[0], atol=1e-12, rtol=0)
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_large_numbers_are_centred_before_they_are_rounded_to_the_weights_type(kind):
+    settings = parts.encoder("numbers", {"name": kind, "hidden": 8, "mean": 1e6})
+    encoder = settings.build().to(torch.bfloat16)
+    states = encoder(torch.tensor([[[1e6 + 1]], [[1e6 - 1]]])).states
+    assert states.dtype == torch.bfloat16
+    assert not torch.equal(states[0], states[1])
+
+
 def test_the_processor_makes_tensors_and_placeholders(tmp_path):
     blobs, model = Blobs(tmp_path), reading("mlp", stride=2)
     first, second = asked(blobs, [(5, 3), (2, 3)])
