@@ -86,7 +86,7 @@ def asked(blobs: Blobs) -> list[Prompt]:
         return Audio(blobs.put(encode_wav((rng.standard_normal(6400) * 0.1).astype(np.float32), 16_000), "audio"))
 
     def series() -> Numbers:
-        return Numbers(blobs.put(numbers.encode(rng.standard_normal((5, 2)).astype(np.float32)), "numbers"))
+        return Numbers(blobs.put(numbers.encode_csv(rng.standard_normal((5, 2)).astype(np.float32)), "numbers"))
 
     turns = [
         (Message("user", (Text("Just words."),)),),

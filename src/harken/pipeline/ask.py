@@ -22,7 +22,7 @@ from harken.pipeline.teach import Work
 from harken.pipeline.verbs import ask
 from harken.train.answering import Sampling, sample_completions
 from harken.train.loop import Interrupted
-from harken.types import Answer, Completion, Image, Prompt, Text
+from harken.types import Answer, Completion, Prompt, Text, modality_of
 
 
 def completions_work(round_: int, policy: str) -> Work:
@@ -74,7 +74,7 @@ def read_held_out(folder: Path, blobs: Blobs) -> list[Prompt]:
     kept = Blobs(folder / "blobs")
     for part in (part for prompt in prompts for message in prompt.messages for part in message.parts):
         if not isinstance(part, Text):
-            blobs.put(kept.read(part.sha256), "image" if isinstance(part, Image) else "audio")
+            blobs.put(kept.read(part.sha256), modality_of(part))
     return prompts
 
 
