@@ -49,7 +49,7 @@ SMALL: dict[str, dict[str, Any]] = {
     },
     "numbers": {"mlp": {"channels": 2, "hidden": 16}, "gru": {"channels": 2, "hidden": 16}},
     "text": {
-        "words": {"hidden": 16},
+        "words": {"dimensions": 16},
         "gru": {"hidden": 16},
         "lstm": {"hidden": 16},
         "transformer": {"hidden": 16, "heads": 2, "layers": 1},

@@ -144,8 +144,11 @@ def media_change_answers(patient: Patient) -> list[Finding]:
             replace(e, media={k: _noise(v, generator) if k == name else v for k, v in e.media.items()}, media_key="")
             for e in patient.encoded
         ]
-        moved = (patient.logprobs("plain", patient.batch(swapped)) - plain).abs().amax(1)
-        has = torch.tensor([name in patient.encoded[row].media for row in patient.rows], device=moved.device)
+        each = (patient.logprobs("plain", patient.batch(swapped)) - plain).abs().amax(1)
+        # Of a prompt's completions the one that moves most: a single token may hardly move by chance.
+        rows = torch.tensor(patient.rows, device=each.device)
+        moved = each.new_zeros(len(patient.encoded)).scatter_reduce(0, rows, each, "amax")
+        has = torch.tensor([name in encoded.media for encoded in patient.encoded], device=moved.device)
         least = float(moved[has].min())
         ok = least > 1e-6 and float(moved[~has].sum()) <= BOUND * patient.slack * len(moved)
         advice = (

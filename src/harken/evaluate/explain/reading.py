@@ -23,7 +23,7 @@ from harken.data.media import audio, image
 from harken.data.processor import Processor
 from harken.models.fusion.model import MEDIA, FusionPreTrainedModel
 from harken.models.model import Model
-from harken.types import Audio, Image, Part, Prompt, Text
+from harken.types import Audio, Image, Part, Prompt, Text, modality_of
 
 WORDS = "words"
 MIDDLE = 0.5
@@ -100,7 +100,7 @@ def in_place_of(processor: Processor, prompt: Prompt, media: list[bytes | None])
     Args:
         processor: reads.
         prompt: whose words and places.
-        media: for each of its parts the bytes of a picture or sound to put there, or None to leave it out of the store
+        media: for each of its parts the bytes of a medium to put there, or None to leave it out of the store
             (a part whose bytes are needed must be given).
     """
     given = iter(media)
@@ -109,13 +109,9 @@ def in_place_of(processor: Processor, prompt: Prompt, media: list[bytes | None])
 
         def put(part: Part) -> Part:
             data = next(given)
-            match part:
-                case Image() if data is not None:
-                    return Image(blobs.put(data, "image"))
-                case Audio() if data is not None:
-                    return Audio(blobs.put(data, "audio"))
-                case _:
-                    return part
+            if isinstance(part, Text) or data is None:
+                return part
+            return replace(part, sha256=blobs.put(data, modality_of(part)))
 
         messages = tuple(replace(m, parts=tuple(put(part) for part in m.parts)) for m in prompt.messages)
         return processor.encode(replace(prompt, messages=messages), blobs)
