@@ -16,6 +16,7 @@ VERBS = {
     "reward": "The reward model, from all feedback.",
     "align": "Reinforcement: move the policy towards the reward.",
     "evaluate": "Is it better, and how sure are we?",
+    "tune": "Which settings? Hyperparameters of a recipe, searched by a stage's held-out measure.",
     "data": "Feedback that was collected elsewhere: bring it in.",
     "studio": "The page where people answer, and see what their answers do.",
     "feedback": "What people said: how well they agree, import, export, forget, backup.",

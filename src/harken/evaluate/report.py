@@ -135,6 +135,7 @@ class Report:
         stages: time and memory.
         settings: the resolved recipe.
         machine: versions and hardware, name -> value.
+        kind: what sort of page it is, in the line above the title.
     """
 
     title: str
@@ -154,6 +155,7 @@ class Report:
     stages: tuple[StageRow, ...] = ()
     settings: Mapping[str, Any] = field(default_factory=dict)
     machine: Mapping[str, str] = field(default_factory=dict)
+    kind: str = "evaluation report"
 
 
 def write_report(path: Path, report: Report) -> Path:

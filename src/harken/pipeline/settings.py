@@ -14,6 +14,7 @@ from harken.models.fusion.build import FamilyConfig
 from harken.models.generate import Decoding
 from harken.models.load import Dtype
 from harken.models.lora import AdapterConfig
+from harken.pipeline.space import Space, parse_space
 from harken.reward.combining import Combine
 from harken.reward.linear import LinearConfig
 from harken.reward.model import RewardModelConfig
@@ -296,3 +297,39 @@ class EvaluationConfig:
         at_least(self, "evaluation", resamples=1, examples=0, explain=0)
         if any(count < 1 for count in self.curve):
             raise ValueError(f"evaluation.curve: numbers of answers from 1 up, not {list(self.curve)}")
+
+
+@dataclass(frozen=True)
+class TuneConfig:
+    """The search of settings: trials of one stage, each with other settings, by its measure on what is held out.
+
+    Attributes:
+        stage: whose measure it is; what that is says the stage's `stopping`.
+        over: by key of the recipe, the space of its values: `1e-4..1e-2:log`, `16..64` (whole numbers), `32|64|128`,
+            or a list; rates, batch and warm-up of the stage around the recipe's own if none is said.
+        trials: how many in all, those that were ended early counted.
+        startup: how many are drawn at random before the search learns from them, and run to their end before any is
+            ended early; the first is the recipe as it is.
+        pruner: by what a trial is ended early: `median`, if its best measure is below the median of the others' at
+            that step; `halving`, if it is not among the best quarter at steps that grow fourfold; `none`.
+        seed: of the search; the trials all train with the recipe's own.
+    """
+
+    stage: Literal["sft", "reward", "align"] = "sft"
+    over: Mapping[str, Any] = field(default_factory=dict)
+    trials: int = 20
+    startup: int = 6
+    pruner: Literal["median", "halving", "none"] = "median"
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        at_least(self, "tune", trials=1, startup=1)
+        self.spaces()
+
+    def spaces(self) -> dict[str, Space]:
+        """What is searched, by key.
+
+        Raises:
+            SpaceError: naming the key, what is wrong with its space, and what one looks like.
+        """
+        return {key: parse_space(key, said) for key, said in self.over.items()}
