@@ -1,6 +1,6 @@
 """The records that rooms exchange. Standard library only, so that every room can read them.
 
-A prompt is a conversation whose messages have parts: text, pictures, sounds. Media are named by the
+A prompt is a conversation whose messages have parts: text, pictures, sounds, numbers. Media are named by the
 SHA-256 of their bytes; the bytes lie in a `harken.data.blobs.Blobs` folder. A completion is one answer to
 a prompt. Feedback is what somebody said of completions; an `Answer` is that statement in its envelope:
 who said it, when, and the key that makes sending it twice harmless.
@@ -35,9 +35,27 @@ class Audio:
     sha256: str
 
 
-Part = Text | Image | Audio
-Modality = Literal["image", "audio"]
+@dataclass(frozen=True, slots=True)
+class Numbers:
+    """A vector or a time series, named by the SHA-256 (hex) of the CSV text that it is kept as."""
+
+    sha256: str
+
+
+Medium = Image | Audio | Numbers
+Part = Text | Medium
+Modality = Literal["image", "audio", "numbers"]
 Role = Literal["system", "user", "assistant"]
+
+
+MEDIA: dict[Modality, type[Image] | type[Audio] | type[Numbers]] = {"image": Image, "audio": Audio, "numbers": Numbers}
+"""The part of each modality; its order is that in which modalities are listed everywhere."""
+MODALITIES: dict[type, Modality] = {part: modality for modality, part in MEDIA.items()}
+
+
+def modality_of(part: Medium) -> Modality:
+    """What kind of medium a part is."""
+    return MODALITIES[type(part)]
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,7 @@ from harken.serve.settings import ServeConfig
 from harken.studio.app import make_app
 from harken.studio.config import StudioConfig
 from harken.studio.state import open_studio
-from harken.types import Audio, Comparison, Image, Rating, Text
+from harken.types import Audio, Comparison, Image, Numbers, Rating, Text
 
 CHROMIUM = shutil.which("chromium")
 ARGS = [
@@ -169,11 +169,25 @@ def test_nobody_sees_the_conversation_of_another_in_the_same_window(talking):
     expect(page.locator(".mine")).to_have_count(0)
 
 
+def test_numbers_are_attached_and_drawn(talking, tmp_path):
+    page, _, studio = talking
+    (tmp_path / "blood.csv").write_text("Na,K\n140,4.1\n141,4.5\n")
+    expect(page.locator("#send")).to_be_enabled()
+    page.set_input_files("#table", tmp_path / "blood.csv")
+    expect(page.locator("#attached li")).to_contain_text("blood.csv: steps: 2, channels: 2")
+    page.fill("#message", "Is it high?")
+    page.press("#message", "Enter")
+    expect(page.locator(".card .text")).to_have_text("1 turns")
+    expect(page.locator(".mine polyline")).to_have_count(2)
+    (prompt,) = studio.store.prompts()
+    assert isinstance(prompt.messages[0].parts[0], Numbers)
+
+
 def test_the_tools_stand_in_one_line(talking):
     page, _, _ = talking
     page.locator("#record").wait_for()
     boxes = page.locator(".tools > *:visible").evaluate_all("(all) => all.map((one) => one.getBoundingClientRect())")
-    assert len(boxes) == 4
+    assert len(boxes) == 5
     assert len({(box["top"], box["height"]) for box in boxes}) == 1
 
 

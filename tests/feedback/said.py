@@ -11,6 +11,7 @@ from harken.types import (
     Feedback,
     Image,
     Message,
+    Numbers,
     Prompt,
     Ranking,
     Rating,
@@ -25,7 +26,7 @@ BY_ID = {completion.id: completion for completion in COMPLETIONS}
 texts = st.text(st.characters(exclude_categories=["Cs"]))
 names = texts.filter(bool)
 hashes = st.text("0123456789abcdef", min_size=64, max_size=64)
-parts = st.builds(Text, texts) | st.builds(Image, hashes) | st.builds(Audio, hashes)
+parts = st.builds(Text, texts) | st.builds(Image, hashes) | st.builds(Audio, hashes) | st.builds(Numbers, hashes)
 plain = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.floats(allow_nan=False, allow_infinity=False) | texts,
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(texts, inner, max_size=3),

@@ -49,6 +49,7 @@ OVERRIDES = [
     "evaluation.decoding.max_tokens=10",
     "evaluation.resamples=200",
     "evaluation.examples=2",
+    "evaluation.explain=1",
 ]
 
 PLACES = {

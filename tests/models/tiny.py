@@ -22,8 +22,8 @@ TINY = FamilyConfig(
 CORPUS = ["Which number is it? It is 42.", "The picture shows 7, and the voice says 8."]
 
 
-def tiny_model(seed: int = 0) -> Model:
-    trunk, processor = build(TINY, CORPUS, seed)
+def tiny_model(seed: int = 0, config: FamilyConfig = TINY) -> Model:
+    trunk, processor = build(config, CORPUS, seed)
     # Random weights from a wide distribution: else every log-probability is nearly that of a uniform choice.
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():

@@ -326,7 +326,7 @@ def test_every_response_tells_the_browser_to_be_careful(people):
         ("chat/turns", {"parts": [{}]}, "parts.0 says of which kind it is as 'type'"),
         ("chat/turns", {"more": 1}, "more is not known here"),
         ("chat/turns", [], "the body is an object"),
-        ("media?kind=film", {}, "query.kind is one of 'image' or 'audio'"),
+        ("media?kind=film", {}, "query.kind is one of 'image', 'audio' or 'numbers'"),
     ],
 )
 def test_a_field_that_is_wrong_is_named_in_plain_words(people, path, body, words):

@@ -16,6 +16,7 @@ VERBS = {
     "reward": "The reward model, from all feedback.",
     "align": "Reinforcement: move the policy towards the reward.",
     "evaluate": "Is it better, and how sure are we?",
+    "tune": "Which settings? Hyperparameters of a recipe, searched by a stage's held-out measure.",
     "data": "Feedback that was collected elsewhere: bring it in.",
     "studio": "The page where people answer, and see what their answers do.",
     "feedback": "What people said: how well they agree, import, export, forget, backup.",
@@ -23,6 +24,7 @@ VERBS = {
     "serve": "A model behind OpenAI's API: pictures, sound, streaming.",
     "predict": "What a model's heads say of prompts: classes, numbers, what belongs together.",
     "doctor": "Does a model see its media, and is training on it exact? A table, before you train.",
+    "explain": "Why this answer? Which part of a prompt mattered, and where in it: a page.",
     "report": "One page with curves, answers side by side, and settings.",
 }
 

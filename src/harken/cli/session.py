@@ -39,16 +39,21 @@ class Stop:
 
 
 @contextmanager
-def doors(stop: Stop) -> Iterator[None]:
-    """Errors become words here, and nowhere deeper; harken's own say what, where and how to mend it."""
+def doors(stop: Stop, again: str = "go on with --resume") -> Iterator[None]:
+    """Errors become words here, and nowhere deeper; harken's own say what, where and how to mend it.
+
+    Args:
+        stop: hears of Ctrl-C.
+        again: how one goes on with what was stopped.
+    """
     before = signal.signal(signal.SIGINT, stop.on_signal)
     try:
         yield
     except Interrupted as stopped:
-        errors.print(f"{stopped}; go on with --resume")
+        errors.print(f"{stopped}; {again}", highlight=False, soft_wrap=True, markup=False)
         raise typer.Exit(130) from stopped
     except KeyboardInterrupt as stopped:
-        errors.print("stopped at once; what was finished is kept: go on with --resume")
+        errors.print(f"stopped at once; what was finished is kept: {again}", highlight=False, soft_wrap=True)
         raise typer.Exit(130) from stopped
     except (RunError, ValueError, OSError, FloatingPointError) as error:
         errors.print(f"[red]error:[/red] {escape(str(error))}", highlight=False, soft_wrap=True, markup=True)

@@ -13,17 +13,23 @@ import stat
 from pathlib import Path
 from urllib.parse import unquote_to_bytes
 
-from harken.data.media import audio, image
+from harken.data.media import audio, image, numbers
 from harken.data.media.limits import DEFAULT, Limits, MediaError
 from harken.data.whole import whole
 from harken.types import Modality
 
 NAME = re.compile(r"[0-9a-f]{64}")
+KINDS: dict[Modality, tuple[str, ...]] = {
+    "image": ("image/",),
+    "audio": ("audio/",),
+    "numbers": ("text/csv", "text/plain", "application/json"),
+}
+"""What a data URI's type begins with."""
 SCHEME = re.compile(r"([a-z][a-z0-9+.-]+):", re.IGNORECASE)
 
 
 class Blobs:
-    """A folder of pictures and sounds, each named by the SHA-256 of its bytes (`ab/cdef...`).
+    """A folder of pictures, sounds and numbers, each named by the SHA-256 of its bytes (`ab/cdef...`).
 
     Several processes may write to one folder: a file appears whole or not at all.
 
@@ -43,20 +49,24 @@ class Blobs:
         """Check a medium and keep it.
 
         Args:
-            data: the encoded medium (PNG, JPEG, WebP, GIF, BMP; WAV, FLAC, OGG, MP3).
+            data: the encoded medium (PNG, JPEG, WebP, GIF, BMP; WAV, FLAC, OGG, MP3; CSV, JSON).
             modality: what it must be.
 
         Returns:
-            Its SHA-256, 64 hexadecimal digits.
+            Its SHA-256, 64 hexadecimal digits; of numbers that of the one form in which they are kept.
 
         Raises:
             MediaError: if it is of another kind, too big, too small, or does not decode whole.
         """
         self._refuse_size(len(data), modality)
-        if modality == "image":
-            _check_image(data, self.limits)
-        else:
-            _check_audio(data, self.limits)
+        match modality:
+            case "image":
+                _check_image(data, self.limits)
+            case "audio":
+                _check_audio(data, self.limits)
+            case "numbers":
+                data = _one_form(data, self.limits)
+                self._refuse_size(len(data), modality)
         sha256 = hashlib.sha256(data).hexdigest()
         path = self.path(sha256)
         # A file that was damaged on the disk is mended here; a whole one is not written again.
@@ -111,8 +121,8 @@ class Blobs:
         head, comma, text = uri.partition(",")
         kind, *settings = head[5:].lower().split(";")
         if head[:5].lower() != "data:" or not comma or "base64" not in settings:
-            raise MediaError(f"{_shown(uri)}: not a data URI of base64; write data:{modality}/...;base64,...")
-        if not kind.startswith(f"{modality}/"):
+            raise MediaError(f"{_shown(uri)}: not a data URI of base64; write data:{KINDS[modality][0]}...;base64,...")
+        if not kind.startswith(KINDS[modality]):
             raise MediaError(f"the data URI says {_shown(kind)}, but the part is {modality}; correct one of the two")
         if "%" in text:
             text = unquote_to_bytes(text).decode("latin-1")
@@ -125,7 +135,7 @@ class Blobs:
             MediaError: as `put`; and if the text is not base64.
         """
         # Too long a text is refused before it is copied; `put` counts exactly.
-        if len(text) > 2 * self._most(modality):
+        if len(text) > 2 * self.limits.bytes_of(modality):
             self._refuse_size(len(text) * 3 // 4, modality)
         try:
             data = base64.b64decode("".join(text.split()), validate=True)
@@ -193,12 +203,7 @@ class Blobs:
             MediaError: as `read`; and if it is of another kind.
         """
         data = self.read(sha256)
-        suffix = (
-            image.SUFFIXES[image.header(data).format]
-            if modality == "image"
-            else audio.SUFFIXES[audio.header(data).format]
-        )
-        target = folder / f"{sha256}.{suffix}"
+        target = folder / f"{sha256}.{_suffix(data, modality)}"
         if not (target.is_file() and target.read_bytes() == data):
             _write(target, data)
         return target.name
@@ -231,23 +236,21 @@ class Blobs:
     def _read_regular(self, real: str, modality: Modality) -> bytes:
         # Looked at first, since opening a device can have effects; not waiting, since a pipe may never have a writer.
         if not stat.S_ISREG(os.stat(real).st_mode):
-            raise MediaError("not a regular file; name a picture or a sound")
+            raise MediaError("not a regular file; name a picture, a sound or numbers")
         descriptor = os.open(real, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)
         with open(descriptor, "rb") as file:
             seen = os.fstat(descriptor)
             if not stat.S_ISREG(seen.st_mode):
-                raise MediaError("not a regular file; name a picture or a sound")
+                raise MediaError("not a regular file; name a picture, a sound or numbers")
             self._refuse_size(seen.st_size, modality)
-            return file.read(self._most(modality) + 1)
-
-    def _most(self, modality: Modality) -> int:
-        return self.limits.image_bytes if modality == "image" else self.limits.audio_bytes
+            return file.read(self.limits.bytes_of(modality) + 1)
 
     def _refuse_size(self, size: int, modality: Modality) -> None:
-        if size > self._most(modality):
+        most = self.limits.bytes_of(modality)
+        if size > most:
             raise MediaError(
-                f"the {modality} has {size} bytes, more than the {self._most(modality)} allowed; make it smaller, or "
-                f"allow more with Limits({modality}_bytes=...)"
+                f"the {modality} has {size} bytes, more than the {most} allowed; make it smaller, or allow more with "
+                f"Limits({modality}_bytes=...)"
             )
 
 
@@ -278,6 +281,30 @@ def _check_audio(data: bytes, limits: Limits) -> None:
     if seen.frames < limits.samples:
         raise MediaError(f"the sound has {seen.frames} samples; it needs at least {limits.samples}")
     audio.decode(data, seen.rate)
+
+
+def _one_form(data: bytes, limits: Limits) -> bytes:
+    """Numbers as they are kept, so that the same numbers have the same name."""
+    read = numbers.read(data)
+    steps, columns = read.values.shape
+    if steps > limits.steps:
+        raise MediaError(f"the numbers have {steps} steps, more than the {limits.steps} allowed; cut or thin them")
+    if columns > limits.columns:
+        raise MediaError(
+            f"the numbers have {columns} channels, more than the {limits.columns} allowed; leave some out, or put a "
+            "vector's numbers into lines of a few"
+        )
+    return numbers.encode_csv(read.values, read.names)
+
+
+def _suffix(data: bytes, modality: Modality) -> str:
+    match modality:
+        case "image":
+            return image.SUFFIXES[image.header(data).format]
+        case "audio":
+            return audio.SUFFIXES[audio.header(data).format]
+        case "numbers":
+            return numbers.SUFFIX
 
 
 def _write(path: Path, data: bytes, flush: bool = True) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from harken.data.record import content_id
-from harken.types import Image, Prompt, Text
+from harken.types import Prompt, Text, modality_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ class Leak:
     """Something that stands on both sides of a split.
 
     Attributes:
-        what: `messages`, `image`, `audio`, or the name of a fact.
+        what: `messages`, `image`, `audio`, `numbers`, or the name of a fact.
         key: the SHA-256 of the medium, the id that the messages have by their content, or the fact's value.
         train: ids of the prompts on the one side.
         test: ids of the prompts on the other.
@@ -130,7 +130,7 @@ def _said(prompt: Prompt) -> str:
 def _keys(prompt: Prompt) -> list[Key]:
     """What may stand on one side of a split only."""
     media = [part for message in prompt.messages for part in message.parts if not isinstance(part, Text)]
-    names = {("image" if isinstance(part, Image) else "audio", part.sha256) for part in media}
+    names = {(modality_of(part), part.sha256) for part in media}
     return [("messages", _said(prompt)), *sorted(names)]
 
 

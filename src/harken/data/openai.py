@@ -1,4 +1,4 @@
-"""OpenAI's dialect over HTTP: messages with pictures and sounds in them, and a client that knows busy servers."""
+"""OpenAI's dialect over HTTP: messages with media in them, and a client that knows busy servers."""
 
 import base64
 import os
@@ -9,9 +9,9 @@ from typing import Any
 import httpx2
 
 from harken.data.blobs import Blobs
-from harken.data.media import audio, image
+from harken.data.media import audio, image, numbers
 from harken.data.record import FieldError, read_record
-from harken.types import JSON, Audio, Image, Message, Part, Text
+from harken.types import JSON, Audio, Image, Message, Numbers, Part, Text
 
 BUSY = frozenset({429, 500, 502, 503, 504})
 HINTS = {
@@ -19,7 +19,7 @@ HINTS = {
     403: "; the key that `api_key` names may not do this",
     404: "; the url is that of an OpenAI-compatible server, and the model one that it lists under /v1/models",
 }
-PARTS = ("text", "image_url", "input_audio")
+PARTS = ("text", "image_url", "input_audio", "input_numbers")
 UNSAID = ("refusal", "tool_calls", "function_call", "audio", "annotations")
 """What clients send back of an answer, empty where harken's models wrote it."""
 
@@ -96,7 +96,7 @@ def part_of_message(part: Part, blobs: Blobs, rate: int) -> dict[str, JSON]:
     """A part as the API takes it: media as harken itself decodes them, so that the server sees the same.
 
     Args:
-        part: words, a picture or a sound.
+        part: words, a picture, a sound or numbers (which OpenAI has no part for, and harken's own servers take).
         blobs: where the media lie.
         rate: samples a second that a sound is sent with.
 
@@ -112,6 +112,8 @@ def part_of_message(part: Part, blobs: Blobs, rate: int) -> dict[str, JSON]:
         case Audio(sha256):
             wav = audio.encode_wav(audio.decode(blobs.read(sha256), rate), rate)
             return {"type": "input_audio", "input_audio": {"data": _base64(wav), "format": "wav"}}
+        case Numbers(sha256):
+            return {"type": "input_numbers", "input_numbers": numbers.to_json(numbers.read(blobs.read(sha256)))}
 
 
 def read_messages(said: object, blobs: Blobs) -> tuple[Message, ...]:

@@ -3,6 +3,8 @@
 import inspect
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,10 +15,11 @@ from torch import Tensor
 
 from harken.data.batch import EncodedPrompt, media_key
 from harken.data.blobs import Blobs
-from harken.data.media import audio, image
-from harken.types import Audio, Completion, Image, Message, Part, Prompt, Text
+from harken.data.media import audio, image, numbers
+from harken.data.transcriber import FOLDER, Transcriber
+from harken.types import Audio, Completion, Image, Message, Numbers, Part, Prompt, Text, modality_of
 
-MODALITIES = ("image", "audio")
+MODALITIES = ("image", "audio", "numbers", "text")
 MARKER = "harken"  # an answer that is easy to find again in what a template wrote
 PER_TOKEN = ("token_type_ids", "seq_mask")  # what the names of tensors with one entry a token end with
 FRAMES = ("feature_attention_mask", "input_features_mask")  # which frames of a sound are real
@@ -34,6 +37,12 @@ def _part(part: Part) -> dict[str, str]:
             return {"type": "image"}
         case Audio():
             return {"type": "audio"}
+        case Numbers():
+            return {"type": "numbers"}
+
+
+def _has_words(prompt: Prompt) -> bool:
+    return any(isinstance(p, Text) and p.text.strip() for message in prompt.messages for p in message.parts)
 
 
 class Processor:
@@ -46,12 +55,13 @@ class Processor:
 
     Args:
         hf: the Hugging Face processor; it needs a chat template.
+        transcriber: writes down the words of sounds, for a model that hears none.
 
     Raises:
-        ValueError: if there is no chat template, or no end-of-turn token.
+        ValueError: if there is no chat template, or no end-of-turn token, or a transcriber for a model that hears.
     """
 
-    def __init__(self, hf: Any):
+    def __init__(self, hf: Any, transcriber: Transcriber | None = None):
         self.hf = hf
         # A text-only model brings a tokenizer and no processor: these are Hugging Face's objects, not ours.
         self.tokenizer = getattr(hf, "tokenizer", hf)
@@ -73,15 +83,39 @@ class Processor:
             token = getattr(self.tokenizer, name, None) or getattr(hf, name, None)
             if token is not None:
                 self.placeholders[modality] = self.tokenizer.convert_tokens_to_ids(token)
-        self._special = frozenset(self.tokenizer.convert_ids_to_tokens(sorted(self._control_ids())))
+        self.transcriber: Transcriber | None = None
+        if transcriber is not None:
+            self.listen_by(transcriber)
+        self._special = frozenset(self.tokenizer.convert_ids_to_tokens(sorted(self.control_ids())))
         # transformers once called it `audios`, and processors that models bring with them may still do so.
         self._sounds = "audios" if "audios" in inspect.signature(hf.__call__).parameters else "audio"
+
+    @property
+    def takes(self) -> tuple[str, ...]:
+        """The modalities that a prompt may have besides text, sounds whose words are written down among them."""
+        heard = ["audio"] if self.transcriber is not None else []
+        return (*(modality for modality in self.placeholders if modality != "text"), *heard)
+
+    def listen_by(self, transcriber: Transcriber) -> None:
+        """Have the words of sounds written down in their places.
+
+        Raises:
+            ValueError: if the model hears by itself.
+        """
+        if "audio" in self.placeholders:
+            raise ValueError("speech_to_text is for a model that hears nothing, and this one takes audio; leave it out")
+        self.transcriber = transcriber
 
     @property
     def rate(self) -> int:
         """Samples a second of the sounds that the model takes; 16,000 for a model without ears."""
         extractor = getattr(self.hf, "feature_extractor", None)
         return int(getattr(extractor, "sampling_rate", 16_000))
+
+    @property
+    def series_shape(self) -> tuple[int, int]:
+        """The most steps of numbers, and the numbers a step, that the model takes; none of a model that takes none."""
+        return getattr(self.hf, "series_shape", (0, 0))
 
     def encode(self, prompt: Prompt, blobs: Blobs) -> EncodedPrompt:
         """One prompt as ids and media tensors, ready for `data.batch.collate`.
@@ -90,9 +124,12 @@ class Processor:
             IntegrityError: if a medium of the prompt would not reach the model, or a text holds one of the model's
                 control tokens.
         """
+        prompt = self._in_words(prompt, blobs)
         self._check_text(prompt)
         media = [part for message in prompt.messages for part in message.parts if not isinstance(part, Text)]
-        given = Counter("image" if isinstance(part, Image) else "audio" for part in media)
+        given: Counter[str] = Counter(modality_of(part) for part in media)
+        if "text" in self.placeholders and _has_words(prompt):
+            given["text"] = 1  # what is said in a prompt is one medium to a text encoder
         for modality in given:
             if modality not in self.placeholders:
                 raise IntegrityError(
@@ -111,6 +148,9 @@ class Processor:
         if sounds:
             keywords[self._sounds] = sounds
             keywords["sampling_rate"] = self.rate
+        series = [numbers.decode(blobs.read(part.sha256)) for part in media if isinstance(part, Numbers)]
+        if series:
+            keywords["numbers"] = series
         made = dict(self.hf(text=[self.render(prompt.messages)], **keywords))
         self._check_heard(prompt, sounds, made)
         return self._checked(prompt, given, made)
@@ -136,8 +176,10 @@ class Processor:
         return self.tokenizer.decode(ids, skip_special_tokens=True).removeprefix(self.opening)
 
     def save(self, folder: str) -> None:
-        """Write the Hugging Face processor's files."""
+        """Write the Hugging Face processor's files, and what writes down the words of sounds, if anything."""
         self.hf.save_pretrained(folder)
+        if self.transcriber is not None:
+            self.transcriber.save(Path(folder) / FOLDER)
 
     def encode_text(self, text: str) -> list[int]:
         """The ids of a text as it stands, control tokens in it read as such."""
@@ -152,7 +194,7 @@ class Processor:
         turns = (Message("user", (Text("a"),)), Message("assistant", (Text(MARKER),)))
         _, found, behind = self.render(turns, ask=False).rpartition(MARKER)
         ids = self.encode_text(behind.lstrip()) if found else []
-        return ids[0] if ids and ids[0] in self._control_ids() else self.tokenizer.eos_token_id
+        return ids[0] if ids and ids[0] in self.control_ids() else self.tokenizer.eos_token_id
 
     def _before_answer(self) -> str:
         """What the chat template puts between the place where an answer is asked for and the answer itself.
@@ -165,9 +207,10 @@ class Processor:
         before, found, _ = whole.rpartition(MARKER)
         return before.removeprefix(begun) if found and before.startswith(begun) else ""
 
-    def _control_ids(self) -> set[int]:
+    def control_ids(self) -> frozenset[int]:
+        """The ids of control tokens."""
         added = self.tokenizer.added_tokens_decoder.items()
-        return {*self.tokenizer.all_special_ids, *(i for i, token in added if token.special)}
+        return frozenset({*self.tokenizer.all_special_ids, *(i for i, token in added if token.special)})
 
     def render(self, messages: tuple[Message, ...], ask: bool = True) -> str:
         """A conversation as the chat template writes it; with `ask`, up to where the next answer begins."""
@@ -183,6 +226,25 @@ class Processor:
                 if isinstance(turn["content"], str):
                     turn["content"] = [{"type": "text", "text": turn["content"]}]
         return self.hf.apply_chat_template(turns, tokenize=False, add_generation_prompt=ask)
+
+    def _in_words(self, prompt: Prompt, blobs: Blobs) -> Prompt:
+        """The prompt with the words of each sound in its place, on lines of their own, where there is a transcriber."""
+        if self.transcriber is None:
+            return prompt
+        messages = []
+        for message in prompt.messages:
+            parts = list(message.parts)
+            for i, part in enumerate(parts):
+                if isinstance(part, Audio):
+                    words = self.transcriber.words(blobs.read(part.sha256))
+                    if not words:
+                        raise IntegrityError(
+                            f"prompt {prompt.id!r}: no words were heard in the sound {part.sha256[:12]}, and nothing "
+                            "else of it would reach the model; leave the prompt out, or choose a model that takes audio"
+                        )
+                    parts[i] = Text("\n" * (i > 0) + words + "\n" * (i + 1 < len(parts)))
+            messages.append(replace(message, parts=tuple(parts)))
+        return replace(prompt, messages=tuple(messages))
 
     def _check_text(self, prompt: Prompt) -> None:
         for message in prompt.messages:

@@ -13,7 +13,7 @@ from harken.data.blobs import Blobs
 from harken.data.media.limits import MediaError
 from harken.data.record import NAMES, FieldError, check, read_record, write_record
 from harken.data.strict_json import parse_line
-from harken.types import Image, Modality, Prompt, Text
+from harken.types import Prompt, Text, modality_of
 
 LOG = logging.getLogger(__name__)
 MARK = b"\xef\xbb\xbf"  # the byte order mark that some editors put first
@@ -190,8 +190,7 @@ def _export(prompt: Prompt, folder: Path, blobs: Blobs) -> dict[str, str]:
     names = {}
     for part in [part for message in prompt.messages for part in message.parts]:
         if not isinstance(part, Text):
-            modality: Modality = "image" if isinstance(part, Image) else "audio"
-            names[part.sha256] = f"{MEDIA}/{blobs.export(part.sha256, modality, folder / MEDIA)}"
+            names[part.sha256] = f"{MEDIA}/{blobs.export(part.sha256, modality_of(part), folder / MEDIA)}"
     return names
 
 

@@ -8,6 +8,9 @@ Parts are written as OpenAI writes them or as Hugging Face does:
     {"type": "audio", "audio": "a.wav"}                               also "path" or "url" for "audio"
     {"type": "input_audio", "input_audio": {"data": "<base64>", "format": "wav"}}
     {"type": "input_audio", "input_audio": {"path": "a.wav"}}
+    {"type": "numbers", "numbers": "a.csv"}                           also "path" or "url" for "numbers"
+    {"type": "numbers", "values": [[1, 2], [3, 4]], "names": ["x", "y"]}       a list a step; names as you like
+    {"type": "input_numbers", "input_numbers": {"values": [1, 2]}}             a vector: one step
 
 A name is a file's inside the prompts file's folder, or a `data:` URI.
 """
@@ -21,16 +24,23 @@ from pathlib import Path
 from typing import Any
 
 from harken.data.blobs import Blobs
-from harken.data.media import audio
+from harken.data.media import audio, numbers
 from harken.data.media.limits import MediaError
-from harken.types import Audio, Image, Message, Modality, Part, Prompt, Role, Text
+from harken.types import Audio, Image, Message, Modality, Numbers, Part, Prompt, Role, Text
 
 DEEPEST = 32
 KEYS = ("id", "messages", "references", "facts")
 ROLES: dict[str, Role] = {"system": "system", "user": "user", "assistant": "assistant"}
-TYPES = ("text", "image", "image_url", "audio", "input_audio")
-NAMES: dict[Modality, tuple[str, ...]] = {"image": ("image", "path", "url"), "audio": ("audio", "path", "url")}
-MEDIA_COLUMNS = ("image", "images", "picture", "pictures", "audio", "audios", "sound", "sounds", "video", "videos")
+TYPES = ("text", "image", "image_url", "audio", "input_audio", "numbers", "input_numbers")
+NAMES: dict[Modality, tuple[str, ...]] = {
+    "image": ("image", "path", "url"),
+    "audio": ("audio", "path", "url"),
+    "numbers": ("numbers", "path", "url"),
+}
+MEDIA_COLUMNS = (
+    *("image", "images", "picture", "pictures", "audio", "audios", "sound", "sounds", "video", "videos"),
+    *("numbers", "series", "timeseries", "time_series"),
+)
 # What other formats call the same thing.
 OTHER_NAMES = {
     "prompt": "messages",
@@ -228,6 +238,12 @@ def _part(part: object, at: str, blobs: Blobs, folder: Path) -> Part:
         case "input_audio":
             _known_keys(fields, ("type", "input_audio"), at)
             return _input_audio(_object(fields.get("input_audio"), f"{at}.input_audio"), at, blobs, folder)
+        case "numbers":
+            return _numbers(fields, at, blobs, folder)
+        case "input_numbers":
+            _known_keys(fields, ("type", "input_numbers"), at)
+            inner = f"{at}.input_numbers"
+            return _values(_object(fields.get("input_numbers"), inner), inner, blobs)
         case other:
             raise FieldError(f"{at}.type", f"{_value(other)} is no kind of part{_nearest(other, TYPES)}")
 
@@ -244,6 +260,24 @@ def _input_audio(fields: dict[str, object], at: str, blobs: Blobs, folder: Path)
         return Audio(blobs.put_base64(text, "audio"))
     except MediaError as error:
         raise FieldError(f"{inner}.data", str(error)) from error
+
+
+def _numbers(fields: dict[str, object], at: str, blobs: Blobs, folder: Path) -> Numbers:
+    if "values" in fields:
+        return _values({key: value for key, value in fields.items() if key != "type"}, at, blobs)
+    if not set(NAMES["numbers"]) & set(fields):
+        raise FieldError(at, 'no numbers in it; write "numbers": "a.csv", or "values": [[1, 2], [3, 4]]')
+    key, name = _only_string(fields, at, NAMES["numbers"], ("type",))
+    return Numbers(_take(f"{at}.{key}", name, "numbers", blobs, folder))
+
+
+def _values(fields: dict[str, object], at: str, blobs: Blobs) -> Numbers:
+    _known_keys(fields, ("values", "names"), at)
+    try:
+        written = numbers.table(fields.get("values"), fields.get("names", []))
+        return Numbers(blobs.put(numbers.encode_csv(written.values, written.names), "numbers"))
+    except MediaError as error:
+        raise FieldError(f"{at}.values", str(error)) from error
 
 
 def _take(at: str, name: str, modality: Modality, blobs: Blobs, folder: Path) -> str:
@@ -265,6 +299,8 @@ def _turn(message: Message, files: Mapping[str, str]) -> dict[str, object]:
                 parts.append({"type": "image", "image": files[sha256]})
             case Audio(sha256):
                 parts.append({"type": "audio", "audio": files[sha256]})
+            case Numbers(sha256):
+                parts.append({"type": "numbers", "numbers": files[sha256]})
     return {"role": message.role, "content": parts}
 
 

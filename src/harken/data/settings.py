@@ -3,6 +3,7 @@
 import dataclasses
 import difflib
 from collections.abc import Mapping
+from functools import cache
 from typing import Any, get_args, get_origin
 
 from pydantic import TypeAdapter, ValidationError
@@ -26,13 +27,18 @@ def validate(kind: type, value: Any, where: str, error: type[ValueError] = Setti
     """
     _refuse_unknown(kind, value, where, error)
     try:
-        return TypeAdapter(kind).validate_python(value, strict=False)
+        return _adapter(kind).validate_python(value, strict=False)
     except ValidationError as found:
         lines = []
         for problem in found.errors():
             place = ".".join([where, *map(str, problem["loc"])]).strip(".")
             lines.append(f"{place}: {_words(problem)}")
         raise error("; ".join(lines)) from found
+
+
+@cache
+def _adapter(kind: type) -> Any:
+    return TypeAdapter(kind)
 
 
 def _words(problem: Any) -> str:

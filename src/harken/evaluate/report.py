@@ -11,6 +11,7 @@ from markupsafe import Markup
 
 from harken.data.whole import whole
 from harken.evaluate.embed import Embedded, embed
+from harken.evaluate.explain.shown import Explained, longest_bars
 from harken.evaluate.svg import check_svg
 from harken.types import AnnotatorKind
 
@@ -125,6 +126,8 @@ class Report:
         sections: the drawings.
         examples: answers side by side.
         examples_note: how they were chosen, and who decided which is better.
+        explained: answers of the later model, taken apart (`evaluate/explain`).
+        explained_note: which they are, and how that was done.
         before_name: what the earlier model is called.
         after_name: what the later one is called.
         feedback: some of what was said.
@@ -132,6 +135,7 @@ class Report:
         stages: time and memory.
         settings: the resolved recipe.
         machine: versions and hardware, name -> value.
+        kind: what sort of page it is, in the line above the title.
     """
 
     title: str
@@ -142,6 +146,8 @@ class Report:
     sections: tuple[Section, ...] = ()
     examples: tuple[Example, ...] = ()
     examples_note: str = ""
+    explained: tuple[Explained, ...] = ()
+    explained_note: str = ""
     before_name: str = "before"
     after_name: str = "after"
     feedback: tuple[FeedbackRow, ...] = ()
@@ -149,6 +155,7 @@ class Report:
     stages: tuple[StageRow, ...] = ()
     settings: Mapping[str, Any] = field(default_factory=dict)
     machine: Mapping[str, str] = field(default_factory=dict)
+    kind: str = "evaluation report"
 
 
 def write_report(path: Path, report: Report) -> Path:
@@ -182,6 +189,21 @@ def render(report: Report) -> str:
         ragged = [row for row in table.rows if len(row) != len(table.header)]
         if ragged:
             raise ValueError(f"table {table.caption!r}: {len(table.header)} columns, but a row is {ragged[0]}")
+    return (
+        templates()
+        .get_template("report.html.jinja")
+        .render(
+            report=report,
+            settings=settings_block(report.settings),
+            total_seconds=sum(stage.seconds for stage in report.stages),
+            bars=longest_bars(report.explained),
+            longest=max((stage.seconds for stage in report.stages), default=0.0),
+        )
+    )
+
+
+def templates() -> Environment:
+    """What renders the pages of this room."""
     environment = Environment(
         loader=PackageLoader("harken.evaluate", "templates"),
         autoescape=True,
@@ -193,12 +215,7 @@ def render(report: Report) -> str:
     environment.filters["duration"] = duration
     environment.filters["embed"] = embedded
     environment.filters["drawing"] = drawing
-    return environment.get_template("report.html.jinja").render(
-        report=report,
-        settings=settings_block(report.settings),
-        total_seconds=sum(stage.seconds for stage in report.stages),
-        longest=max((stage.seconds for stage in report.stages), default=0.0),
-    )
+    return environment
 
 
 def embedded(parts: tuple[Part, ...]) -> list[Embedded]:

@@ -9,7 +9,7 @@ from pathlib import Path
 from harken.data.blobs import Blobs
 from harken.feedback.database import StoreError, database_url
 from harken.feedback.store import FeedbackStore
-from harken.types import Image, Text
+from harken.types import Text, modality_of
 
 WAIT = 30.0
 
@@ -78,7 +78,7 @@ def _copy_media(store: FeedbackStore, blobs: Blobs, folder: Path) -> int:
     for item in store.stream():
         for part in (part for message in item.prompt.messages for part in message.parts):
             if not isinstance(part, Text) and part.sha256 not in copied:
-                target.put(blobs.read(part.sha256), "image" if isinstance(part, Image) else "audio")
+                target.put(blobs.read(part.sha256), modality_of(part))
                 copied.add(part.sha256)
     target.settle()
     return len(copied)

@@ -41,7 +41,7 @@ class StudioClient:
         self._client.close()
 
     def upload(self, data: bytes, modality: Modality) -> str:
-        """Have a picture or a sound there; its SHA-256.
+        """Have a medium there; its SHA-256.
 
         Raises:
             StudioError: if it is refused.
@@ -50,7 +50,7 @@ class StudioClient:
         return str(found.json()["sha256"])
 
     def fetch(self, url: str, modality: Modality) -> str:
-        """Have the studio fetch a picture or a sound, where it was started with `--remote-media`; its SHA-256.
+        """Have the studio fetch a medium, where it was started with `--remote-media`; its SHA-256.
 
         Raises:
             StudioError: if it is refused.

@@ -3,13 +3,14 @@
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import get_args
 
 from harken.data.clean import Leak, leaks, tied
 from harken.data.seeds import derive
-from harken.types import Answer, Comparison, Prompt
+from harken.types import Answer, Comparison, Modality, Prompt
 
 PROMPT, MEDIA, ANNOTATOR = "prompt", "media", "annotator"
-ALWAYS = ("messages", "image", "audio", ANNOTATOR)
+ALWAYS = ("messages", *get_args(Modality), ANNOTATOR)
 NAMED = 3
 
 
@@ -18,11 +19,12 @@ class SplitConfig:
     """How feedback is divided, and what may stand on both sides.
 
     Attributes:
-        by: what is held out together: `prompt`; `media` (prompts that share words, a picture or a sound); or a fact of
+        by: what is held out together: `prompt`; `media` (prompts that share words or a medium); or a fact of
             prompts, such as `speaker`, and what shares media with it.
         facts: facts of prompts that must not have one value on both sides, where prompts have them.
-        allow: what may: `messages`, `image`, `audio`, `annotator`, or one of `facts`. By default annotators: in the
-            loop the same few people answer in every round, and the reward is asked about new prompts, not new people.
+        allow: what may: `messages`, `image`, `audio`, `numbers`, `annotator`, or one of `facts`. By default annotators:
+            in the loop the same few people answer in every round, and the reward is asked about new prompts, not new
+            people.
     """
 
     by: str = PROMPT

@@ -13,6 +13,7 @@ from harken.types import (
     Feedback,
     Image,
     Message,
+    Numbers,
     Part,
     Prompt,
     Ranking,
@@ -131,6 +132,8 @@ def _part_to_json(part: Part) -> dict[str, str]:
             return {"type": "image", "sha256": sha256}
         case Audio(sha256=sha256):
             return {"type": "audio", "sha256": sha256}
+        case Numbers(sha256=sha256):
+            return {"type": "numbers", "sha256": sha256}
 
 
 def _part_from_json(value: object) -> Part:
@@ -141,5 +144,7 @@ def _part_from_json(value: object) -> Part:
             return Image(fields(value, "image", {"type": str, "sha256": str})["sha256"])
         case {"type": "audio"}:
             return Audio(fields(value, "audio", {"type": str, "sha256": str})["sha256"])
+        case {"type": "numbers"}:
+            return Numbers(fields(value, "numbers", {"type": str, "sha256": str})["sha256"])
         case _:
-            raise ValueError(f"a part is text, image or audio, not {value!r}")
+            raise ValueError(f"a part is text, image, audio or numbers, not {value!r}")

@@ -18,12 +18,13 @@ from harken.data.batch import Batch, EncodedPrompt, collate, collate_prompts
 from harken.data.blobs import Blobs
 from harken.data.media.audio import encode_wav
 from harken.data.media.image import encode_png
+from harken.data.media.numbers import encode_csv
 from harken.data.processor import IntegrityError
 from harken.models.architectures.find import Layout
 from harken.models.generate import Decoding, generate
 from harken.models.load import load_model
 from harken.models.model import Model
-from harken.types import Audio, Completion, Image, Message, Part, Prompt, Text
+from harken.types import Audio, Completion, Image, Message, Numbers, Part, Prompt, Text
 
 Verdict = Literal["ok", "failed", "plain", "absent"]
 LOGPROBS = frozenset({"logprobs"})
@@ -31,6 +32,10 @@ BOUND, RELATIVE = 1e-4, 1e-3
 """How far log-probabilities (in nats) and gradients (relative to their norm) may differ in float32."""
 GRADIENTS = 24
 """How many weights' gradients are compared, from all over the model."""
+WORDS = "text_ids"
+"""The one tensor of whole numbers that carries a medium: what a text encoder reads."""
+STEPS = 6
+"""Of the longest sample series."""
 COARSE = 100.0
 """How many times as far in bfloat16."""
 
@@ -55,11 +60,17 @@ class Finding:
 def sample_prompts(model: Model, blobs: Blobs, seed: int = 0) -> list[Prompt]:
     """Prompts of different lengths: words alone, each modality that the model takes, and all of them in two turns."""
     rng = np.random.default_rng(seed)
+    most, channels = model.processor.series_shape
+
+    def steps() -> int:
+        return int(rng.integers(1, min(most, STEPS) + 1))
+
     made: dict[str, Callable[[], Part]] = {
         "image": lambda: Image(blobs.put(encode_png(rng.integers(0, 255, (64, 64, 3), dtype=np.uint8)), "image")),
         "audio": lambda: Audio(
             blobs.put(encode_wav((rng.standard_normal(16_000) * 0.1).astype(np.float32), 16_000), "audio")
         ),
+        "numbers": lambda: Numbers(blobs.put(encode_csv(rng.standard_normal((steps(), channels))), "numbers")),
     }
     takes = [make for modality, make in made.items() if modality in model.processor.placeholders]
     turns = [[Message("user", (Text("Say something."),))]]
@@ -123,17 +134,21 @@ def admit(model: Model, blobs: Blobs, seed: int = 0) -> Patient:
 
 @torch.no_grad()
 def media_change_answers(patient: Patient) -> list[Finding]:
-    """Other pictures and sounds give other log-probabilities, for each tensor that carries media."""
+    """Other pictures, sounds and words give other log-probabilities, for each tensor that carries media."""
     plain = patient.logprobs("plain")
     out = []
-    for name in sorted({name for e in patient.encoded for name, t in e.media.items() if t.is_floating_point()}):
+    carriers = {n for e in patient.encoded for n, t in e.media.items() if t.is_floating_point() or n == WORDS}
+    for name in sorted(carriers):
         generator = torch.Generator().manual_seed(1)
         swapped = [
             replace(e, media={k: _noise(v, generator) if k == name else v for k, v in e.media.items()}, media_key="")
             for e in patient.encoded
         ]
-        moved = (patient.logprobs("plain", patient.batch(swapped)) - plain).abs().amax(1)
-        has = torch.tensor([name in patient.encoded[row].media for row in patient.rows], device=moved.device)
+        each = (patient.logprobs("plain", patient.batch(swapped)) - plain).abs().amax(1)
+        # Of a prompt's completions the one that moves most: a single token may hardly move by chance.
+        rows = torch.tensor(patient.rows, device=each.device)
+        moved = each.new_zeros(len(patient.encoded)).scatter_reduce(0, rows, each, "amax")
+        has = torch.tensor([name in encoded.media for encoded in patient.encoded], device=moved.device)
         least = float(moved[has].min())
         ok = least > 1e-6 and float(moved[~has].sum()) <= BOUND * patient.slack * len(moved)
         advice = (
@@ -144,6 +159,8 @@ def media_change_answers(patient: Patient) -> list[Finding]:
 
 
 def _noise(tensor: Tensor, generator: torch.Generator) -> Tensor:
+    if not tensor.is_floating_point():
+        return (tensor + 1) % (max(int(tensor.max()), 1) + 1)  # each token is another one
     return torch.randn(tensor.shape, generator=generator).to(tensor) * tensor.std().clamp(min=0.1)
 
 

@@ -25,9 +25,12 @@ from harken.models.fusion.model import FusionForPrediction
 from harken.models.model import Model
 from harken.models.novideo import stand_in_for_video
 from harken.models.predictor import Predictor
+from harken.models.speech_to_text import speech_to_text_beside
 
 transformers_logging.disable_progress_bar()
 
+ALIGNED = 64
+"""Bytes that torch's own memory is aligned to."""
 Dtype = Literal["auto", "float32", "bfloat16"]
 
 
@@ -60,7 +63,8 @@ def load_model(path: str | Path, dtype: torch.dtype = torch.float32) -> Model:
             "says what its heads say"
         )
     reader = architecture_of(trunk).reader
-    model = Model(trunk.eval(), Processor(reader(AutoProcessor.from_pretrained(path))))
+    processor = Processor(reader(AutoProcessor.from_pretrained(path)), speech_to_text_beside(folder))
+    model = Model(trunk.eval(), processor)
     if folder.exists():
         model.load_heads(folder)
     return model.eval()
@@ -121,6 +125,7 @@ def _trunk(path: str | Path, dtype: torch.dtype) -> PreTrainedModel:
     except RuntimeError as error:
         raise ValueError(f"the weights of {path} do not fit its config.json: {error}") from error
     assert isinstance(trunk, PreTrainedModel)
+    _align(trunk)
     missing = sorted(told["missing_keys"])
     if missing:
         shown = ", ".join(missing[:5]) + (" ..." if len(missing) > 5 else "")
@@ -129,6 +134,13 @@ def _trunk(path: str | Path, dtype: torch.dtype) -> PreTrainedModel:
             "or save the model again, with all its *.safetensors"
         )
     return trunk
+
+
+def _align(trunk: PreTrainedModel) -> None:
+    """Weights lie in memory as those of a new model do: where a mapped file puts them, products round another way."""
+    for tensor in (*trunk.parameters(), *trunk.buffers()):
+        if tensor.device.type == "cpu" and tensor.data_ptr() % ALIGNED:
+            tensor.data = tensor.data.clone()
 
 
 def _auto_class(config: PreTrainedConfig) -> Any:

@@ -140,6 +140,18 @@ def publish(folder: Path, made: str, name: str) -> None:
     os.replace(temporary, final)
 
 
+def share(source: Path, target: Path, stage: str) -> None:
+    """Have one run hold what a finished stage of another run left, and know it for done."""
+    marker = read_marker(source, stage)
+    assert marker is not None, "only what is finished is shared"
+    for name in marker.files:
+        place = target / name
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.unlink(missing_ok=True)
+        _link(str(source / name), str(place))
+    write_text(marker_path(target, stage), marker_path(source, stage).read_text())
+
+
 def _link(source: str, target: str) -> None:
     try:
         os.link(source, target)

@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from harken.data.blobs import Blobs
 from harken.data.encoded import EncodedPrompts
 from harken.data.seeds import derive
 from harken.feedback.annotators.annotator import Annotator
@@ -12,7 +13,7 @@ from harken.feedback.annotators.judge import JudgeAnnotator
 from harken.feedback.exchange.parcel import answer_from_json
 from harken.feedback.position_bias import JudgeReport
 from harken.feedback.queue import Compare
-from harken.feedback.records import named_completions, prompt_to_json
+from harken.feedback.records import named_completions, prompt_from_json, prompt_to_json
 from harken.feedback.store import FeedbackStore
 from harken.pipeline.artefact import write_text
 from harken.pipeline.roles import load_as
@@ -21,7 +22,7 @@ from harken.pipeline.teach import Work
 from harken.pipeline.verbs import ask
 from harken.train.answering import Sampling, sample_completions
 from harken.train.loop import Interrupted
-from harken.types import Answer, Completion, Prompt
+from harken.types import Answer, Completion, Prompt, Text, modality_of
 
 
 def completions_work(round_: int, policy: str) -> Work:
@@ -55,6 +56,26 @@ def write_prompts(run: Run, name: str, prompts: Sequence[Prompt]) -> None:
     """One prompt a line, its media by hash."""
     lines = [json.dumps(prompt_to_json(prompt), ensure_ascii=False) + "\n" for prompt in prompts]
     write_text(run.folder / name, "".join(lines))
+
+
+def read_held_out(folder: Path, blobs: Blobs) -> list[Prompt]:
+    """The prompts that a run's newest evaluation held out; their media go into `blobs`.
+
+    Raises:
+        RunError: if the folder is no run's, or nothing in it was evaluated yet.
+    """
+    found = sorted(folder.glob("rounds/*/held_out.jsonl"), key=lambda path: int(path.parent.name))
+    if not found:
+        raise RunError(
+            f"{folder} holds no held-out prompts (rounds/N/held_out.jsonl); name a run's folder after "
+            "`harken evaluate`, or a file of prompts"
+        )
+    prompts = [prompt_from_json(json.loads(line)) for line in found[-1].read_text(encoding="utf-8").splitlines()]
+    kept = Blobs(folder / "blobs")
+    for part in (part for prompt in prompts for message in prompt.messages for part in message.parts):
+        if not isinstance(part, Text):
+            blobs.put(kept.read(part.sha256), modality_of(part))
+    return prompts
 
 
 def read_completions(run: Run, name: str) -> list[Completion]:

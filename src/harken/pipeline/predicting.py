@@ -30,7 +30,7 @@ from harken.pipeline.teach import say_never_seen, workplace
 from harken.pipeline.world import World
 from harken.train.examples import Table
 from harken.train.targets import targets_of
-from harken.types import Image, Prompt, Text
+from harken.types import Part, Prompt, Text, modality_of
 
 NEAREST = (1, 10)
 """For which k recall is told."""
@@ -80,8 +80,8 @@ def table_of(prompts: Sequence[Prompt], model: Predictor, blobs: Blobs) -> Table
     return Table(lambda numbers: encoded([prompts[i] for i in numbers]), targets, len(prompts))
 
 
-def _modality(part: object) -> str:
-    return "text" if isinstance(part, Text) else "image" if isinstance(part, Image) else "audio"
+def _modality(part: Part) -> str:
+    return "text" if isinstance(part, Text) else modality_of(part)
 
 
 def _examples(world: World) -> list[Prompt]:

@@ -25,6 +25,7 @@ from harken.pipeline.settings import (
     ModelConfig,
     RewardConfig,
     SftConfig,
+    TuneConfig,
 )
 
 DEFAULT_ALGORITHM = "ppo"
@@ -54,6 +55,7 @@ class Recipe:
         algorithm: `{name: ppo}` and its fields; the name is a file of `harken/algorithms`.
         align: reinforcement, or training on preferences, as the algorithm is.
         evaluation: the evaluation.
+        tune: the search of settings, for `harken tune`; other verbs do not read it.
     """
 
     name: str = "run"
@@ -71,6 +73,7 @@ class Recipe:
     algorithm: Mapping[str, Any] = field(default_factory=lambda: {"name": DEFAULT_ALGORITHM})
     align: AlignConfig = field(default_factory=AlignConfig)
     evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
+    tune: TuneConfig = field(default_factory=TuneConfig)
 
     def __post_init__(self) -> None:
         at_least(self, "recipe", threads=1, rounds=1, checkpoint_every=1)
@@ -169,11 +172,10 @@ def over_defaults(default: Any, said: Mapping[str, Any]) -> dict[str, Any]:
     return out
 
 
-def _for_algorithm(plain: Mapping[str, Any], text: str) -> Mapping[str, Any]:
+def _for_algorithm(plain: Mapping[str, Any], key: str, value: Any) -> Mapping[str, Any]:
     """A recipe without the fields of its algorithm, where an override names another one."""
-    key, _, name = text.partition("=")
     settings = plain.get("algorithm")
-    other = isinstance(settings, Mapping) and settings.get("name", DEFAULT_ALGORITHM) != name.strip()
+    other = isinstance(settings, Mapping) and settings.get("name", DEFAULT_ALGORITHM) != value
     return {**plain, "algorithm": {}} if key == "algorithm.name" and other else plain
 
 
@@ -183,23 +185,38 @@ def override(text: str) -> dict[str, Any]:
     Raises:
         RecipeError: if there is no `=`.
     """
+    return _nested(*_said(text))
+
+
+def _said(text: str) -> tuple[str, Any]:
     key, equals, value = text.partition("=")
     if not equals or not key:
         raise RecipeError(f"{text!r} is no override; write key=value, such as algorithm.clip=0.1")
     try:
-        out: Any = yaml.safe_load(value)
+        return key, yaml.safe_load(value)
     except yaml.YAMLError as error:
         raise RecipeError(f"{text!r}: the value is no YAML: {error}") from error
+
+
+def _nested(key: str, value: Any) -> dict[str, Any]:
     for name in reversed(key.split(".")):
-        out = {name: out}
-    return out
+        value = {name: value}
+    nested: dict[str, Any] = value
+    return nested
 
 
-def read_recipe(path: Path, overrides: Sequence[str] = ()) -> Recipe:
-    """A recipe's file with overrides put over it.
+def with_settings(plain: Mapping[str, Any], settings: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A recipe as plain data with values by key put over it; another algorithm takes the fields of the old one away."""
+    for key in sorted(settings, key=lambda key: key != "algorithm.name"):
+        plain = merge(_for_algorithm(plain, key, settings[key]), _nested(key, settings[key]))
+    return plain
+
+
+def read_plain(path: Path, overrides: Sequence[str] = ()) -> Mapping[str, Any]:
+    """A recipe's file with overrides put over it, as plain data that nobody has checked.
 
     Raises:
-        RecipeError: if the file is missing, is no YAML mapping, or holds what no stage knows.
+        RecipeError: if the file is missing or is no YAML mapping, or an override is none.
     """
     if not path.is_file():
         raise RecipeError(f"there is no recipe {path}")
@@ -210,10 +227,28 @@ def read_recipe(path: Path, overrides: Sequence[str] = ()) -> Recipe:
     if not isinstance(plain, Mapping):
         raise RecipeError(f"{path}: a recipe is a mapping of keys, not {type(plain).__name__}")
     for text in sorted(overrides, key=lambda text: not text.startswith("algorithm.name=")):
-        plain = merge(_for_algorithm(plain, text), override(text))
+        plain = with_settings(plain, dict([_said(text)]))
+    return plain
+
+
+def make_recipe(plain: Mapping[str, Any]) -> Recipe:
+    """A recipe from plain data, checked.
+
+    Raises:
+        RecipeError: if it holds what no stage knows.
+    """
     recipe: Recipe = validate(Recipe, over_defaults(Recipe(), plain), "")
     recipe.made_algorithm()
     return recipe
+
+
+def read_recipe(path: Path, overrides: Sequence[str] = ()) -> Recipe:
+    """A recipe's file with overrides put over it.
+
+    Raises:
+        RecipeError: if the file is missing, is no YAML mapping, or holds what no stage knows.
+    """
+    return make_recipe(read_plain(path, overrides))
 
 
 def resolved(recipe: Recipe) -> dict[str, Any]:

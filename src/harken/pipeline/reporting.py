@@ -4,7 +4,9 @@ import json
 from collections.abc import Sequence
 from typing import Any, Literal
 
+from harken.data.media import numbers
 from harken.evaluate import report as page
+from harken.evaluate.explain.shown import Explained
 from harken.evaluate.metrics.calibration import Bin
 from harken.evaluate.metrics.win_rate import WinRate
 from harken.evaluate.plots import Bar, Series, bars, curves, gold_against_proxy, outcomes, reliability, smoothed
@@ -15,9 +17,10 @@ from harken.pipeline.choose import read_selection, told
 from harken.pipeline.run import Run
 from harken.pipeline.teach import Work
 from harken.pipeline.verbs import read_run_feedback
+from harken.pipeline.why import NOTE, explained_answers
 from harken.reward.rules import right_answer
 from harken.train.metrics_log import read_metrics
-from harken.types import Comparison, Completion, Edit, Prompt, Ranking, Rating, Text
+from harken.types import Comparison, Completion, Edit, Numbers, Part, Prompt, Ranking, Rating, Text
 from harken.types import Feedback as Said
 
 ARMS = {"aligned": "aligned", "human_only": "aligned without the environment's reward"}
@@ -69,6 +72,8 @@ class _Page:
             examples=self.examples(),
             examples_note="The first held-out prompts of each task in turn, not chosen by their answers. "
             "Which one is better is decided by the gold preference; neither model ever saw it.",
+            explained=self.explained(),
+            explained_note=NOTE,
             before_name="supervised",
             after_name="aligned",
             feedback=feedback,
@@ -237,7 +242,15 @@ class _Page:
     def parts(self, prompt: Prompt) -> tuple[str | bytes, ...]:
         """A prompt's words and media, as the page shows them."""
         every = [part for message in prompt.messages for part in message.parts]
-        return tuple(part.text if isinstance(part, Text) else self.run.blobs.read(part.sha256) for part in every)
+        return tuple(self._shown(part) for part in every)
+
+    def _shown(self, part: Part) -> str | bytes:
+        match part:
+            case Text(text):
+                return text
+            case Numbers(sha256):
+                return numbers.excerpt(self.run.blobs.read(sha256))
+        return self.run.blobs.read(part.sha256)
 
     def examples(self) -> tuple[page.Example, ...]:
         answers: dict[tuple[str, str], Completion] = {}
@@ -245,6 +258,10 @@ class _Page:
             answers[completion.policy, completion.prompt_id] = completion
         chosen = _in_turn(self.run.world.test, self.run.recipe.evaluation.examples)
         return tuple(self.example(p, answers["sft", p.id], answers["aligned", p.id]) for p in chosen)
+
+    def explained(self) -> tuple[Explained, ...]:
+        chosen = _in_turn(self.run.world.test, self.run.recipe.evaluation.explain)
+        return explained_answers(self.run, self.here, chosen)
 
     def example(self, prompt: Prompt, before: Completion, after: Completion) -> page.Example:
         gold, scores, shown = self.run.world.gold, [], []

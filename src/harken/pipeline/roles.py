@@ -18,6 +18,7 @@ from harken.models.fusion.build import build
 from harken.models.load import load_model, weights_dtype
 from harken.models.lora import AdapterConfig, add_adapter, drop_adapter, free_name, merge_adapter, training_only
 from harken.models.model import Model
+from harken.models.speech_to_text import SpeechToText
 from harken.pipeline.settings import ModelConfig
 from harken.reward.model import RewardModelConfig
 from harken.types import Completion, Prompt, Text
@@ -32,10 +33,16 @@ def load_as(path: str | Path, config: ModelConfig) -> Model:
 
 
 def as_configured(model: Model, config: ModelConfig) -> Model:
-    """The recipe's settings put on a model."""
+    """The recipe's settings put on a model.
+
+    Raises:
+        ValueError: if it should have the words of sounds written down, and hears by itself.
+    """
     model.recompute = config.recompute
     if config.freeze_encoders:
         freeze_encoders(model.trunk)
+    if config.speech_to_text is not None and model.processor.transcriber is None:
+        model.processor.listen_by(SpeechToText(config.speech_to_text))
     return model
 
 

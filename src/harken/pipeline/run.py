@@ -43,6 +43,9 @@ class Progress:
     def advance(self, name: str, done: int, total: int, note: str = "") -> None:
         """So much of a stage is done."""
 
+    def figures(self, name: str, done: int, figures: Mapping[str, float]) -> None:
+        """What a training stage measured at a step; an error raised here ends the stage."""
+
     def say(self, text: str) -> None:
         """Something that people should read."""
 
@@ -81,6 +84,7 @@ class Run:
         make_world: builds the task when a stage first needs it.
         progress: told of what goes on.
         stop: asked often; true ends the run after the step, with a checkpoint.
+        blobs: where the media lie, if they are not the run's own.
     """
 
     def __init__(
@@ -90,18 +94,15 @@ class Run:
         make_world: Callable[[Recipe, Blobs], World],
         progress: Progress | None = None,
         stop: Callable[[], bool] = lambda: False,
+        blobs: Blobs | None = None,
     ):
         self.folder = folder
         self.recipe = recipe
         self.progress = progress or Progress()
         self.stop = stop
+        self.blobs = blobs or Blobs(folder / "blobs")
         self._make_world = make_world
         self._contents = Contents()
-
-    @cached_property
-    def blobs(self) -> Blobs:
-        """The run's media."""
-        return Blobs(self.folder / "blobs")
 
     @cached_property
     def world(self) -> World:
@@ -129,7 +130,7 @@ class Run:
         ways = f"say --resume to go on in it, or --out ANOTHER_FOLDER to begin elsewhere ({self.folder})"
         if record.exists():
             old = json.loads(record.read_text())
-            changed = _differences(old["recipe"], plain)
+            changed = differences(old["recipe"], plain)
             if changed and not resume:
                 shown = ", ".join(changed[:4]) + (" ..." if len(changed) > 4 else "")
                 raise RunError(f"the folder holds a run of another recipe (different: {shown}); {ways}")
@@ -232,10 +233,11 @@ def _same(folder: Path, made: str, name: str) -> bool:
     return all(b.exists() and a.samefile(b) for a, b in zip(sources, shown, strict=True))
 
 
-def _differences(old: Any, new: Any, where: str = "") -> list[str]:
+def differences(old: Any, new: Any, where: str = "") -> list[str]:
+    """The keys by which two recipes, as plain data, differ."""
     if isinstance(old, dict) and isinstance(new, dict):
         names = sorted(set(old) | set(new))
-        return [d for n in names for d in _differences(old.get(n), new.get(n), f"{where}.{n}".strip("."))]
+        return [d for n in names for d in differences(old.get(n), new.get(n), f"{where}.{n}".strip("."))]
     return [] if old == new else [where]
 
 

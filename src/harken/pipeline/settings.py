@@ -14,6 +14,7 @@ from harken.models.fusion.build import FamilyConfig
 from harken.models.generate import Decoding
 from harken.models.load import Dtype
 from harken.models.lora import AdapterConfig
+from harken.pipeline.space import Space, parse_space
 from harken.reward.combining import Combine
 from harken.reward.linear import LinearConfig
 from harken.reward.model import RewardModelConfig
@@ -69,6 +70,8 @@ class ModelConfig:
         freeze_encoders: leave the encoders of pictures and sounds as they are; what they make of each medium is then
             computed once, kept on disk, and read by every role in every epoch.
         recompute: compute the decoder's layers again in the backward pass; less memory, a third more time.
+        speech_to_text: the folder of a model such as Whisper that writes down the words of sounds, for a model without
+            an encoder of them; it is kept with the model.
     """
 
     path: str | None = None
@@ -78,9 +81,17 @@ class ModelConfig:
     dtype: Dtype = "auto"
     freeze_encoders: bool = False
     recompute: bool = False
+    speech_to_text: str | None = None
 
     def __post_init__(self) -> None:
-        self.family.resolve()
+        made = self.family.resolve()
+        if self.speech_to_text is None or self.path is not None:
+            return
+        if "audio" in made.encoders or made.language is None:
+            wrong = "an encoder of audio" if "audio" in made.encoders else "no language head to read words"
+            raise ValueError(
+                f"speech_to_text writes down the words of sounds, but the model has {wrong}; leave one out"
+            )
 
     @property
     def family(self) -> FamilyConfig:
@@ -276,6 +287,8 @@ class EvaluationConfig:
         decoding: how held-out prompts are answered; as the policy is, if the temperature is 1.
         resamples: of the bootstrap.
         examples: answers shown side by side in the report.
+        explain: answers that the report takes apart: which part of the prompt mattered, and where in it. Each takes as
+            long as some hundred answers, forward and backward, so large models want few or none.
         language: for BLEU and ROUGE.
         curve: numbers of answers; for each the reward model is trained again on so many of those that are learnt from,
             and judged on the held-out ones. Takes as long as that often training it.
@@ -284,10 +297,47 @@ class EvaluationConfig:
     decoding: Decoding = field(default_factory=Decoding)
     resamples: int = 10_000
     examples: int = 10
+    explain: int = 0
     language: str = "en"
     curve: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
-        at_least(self, "evaluation", resamples=1, examples=0)
+        at_least(self, "evaluation", resamples=1, examples=0, explain=0)
         if any(count < 1 for count in self.curve):
             raise ValueError(f"evaluation.curve: numbers of answers from 1 up, not {list(self.curve)}")
+
+
+@dataclass(frozen=True)
+class TuneConfig:
+    """The search of settings: trials of one stage, each with other settings, by its measure on what is held out.
+
+    Attributes:
+        stage: whose measure it is; what that is says the stage's `stopping`.
+        over: by key of the recipe, the space of its values: `1e-4..1e-2:log`, `16..64` (whole numbers), `32|64|128`,
+            or a list; rates, batch and warm-up of the stage around the recipe's own if none is said.
+        trials: how many in all, those that were ended early counted.
+        startup: how many are drawn at random before the search learns from them, and run to their end before any is
+            ended early; the first is the recipe as it is.
+        pruner: by what a trial is ended early: `median`, if its best measure is below the median of the others' at
+            that step; `halving`, if it is not among the best quarter at steps that grow fourfold; `none`.
+        seed: of the search; the trials all train with the recipe's own.
+    """
+
+    stage: Literal["sft", "reward", "align"] = "sft"
+    over: Mapping[str, Any] = field(default_factory=dict)
+    trials: int = 20
+    startup: int = 6
+    pruner: Literal["median", "halving", "none"] = "median"
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        at_least(self, "tune", trials=1, startup=1)
+        self.spaces()
+
+    def spaces(self) -> dict[str, Space]:
+        """What is searched, by key.
+
+        Raises:
+            SpaceError: naming the key, what is wrong with its space, and what one looks like.
+        """
+        return {key: parse_space(key, said) for key, said in self.over.items()}

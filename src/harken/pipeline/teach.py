@@ -51,6 +51,7 @@ def workplace(run: Run, stage: str, key: str) -> Workplace:
     def on_step(done: int, total: int, metrics: Mapping[str, float]) -> None:
         note = "  ".join(f"{name} {metrics[name]:.3f}" for name in SHOWN if name in metrics)
         run.progress.advance(stage, done, total, note)
+        run.progress.figures(stage, done, metrics)
 
     options: dict[str, Any] = {
         "checkpoint_every": run.recipe.checkpoint_every,

@@ -249,8 +249,8 @@ def train_reward_model(
         prepare(trunk, feedback.prompts, encoded)
         spans = config.weights.get("edit_span", 0.0) > 0
 
-        def statements(answers: Sequence[Answer]) -> Statements:
-            words, members = reward.wording, config.model.heads
+        def statements(answers: Sequence[Answer], members: int = config.model.heads) -> Statements:
+            words = reward.wording
             return Statements(answers, prompts, completions, encoded, words, config, at.seed, members, spans)
 
         if config.model.head == "linear":
@@ -260,7 +260,8 @@ def train_reward_model(
             held, learnt = held_out(answers, lambda answer: answer.feedback.prompt_id, config.stopping, at.seed)
             measure = None
             if held:
-                measure = held_out_likelihood(reward, objective, statements(held).batch_of, len(held), config.batch)
+                # Of one member: a bootstrap is for learning; what is measured must not depend on how many learn.
+                measure = held_out_likelihood(reward, objective, statements(held, 1).batch_of, len(held), config.batch)
             _fit(reward, statements(learnt), objective, config.optimizer, _measured(at, config.stopping, measure))
         shown = [c for c in feedback.completions if not c.policy.startswith("annotator:")]
         shown.sort(key=lambda completion: completion.prompt_id)

@@ -24,7 +24,7 @@ from harken.reward.linear import LinearConfig, LinePrior, Lines, fit_lines
 from harken.reward.scale import scale_of
 from harken.reward.statements import labels_of, on_criterion, scales_of, statements_of
 from harken.reward.wording import Wording
-from harken.types import Answer, Audio, Completion, Image, Prompt, Text
+from harken.types import Answer, Completion, Image, Medium, Numbers, Prompt, Text
 
 LINES, CONFIG = "lines.safetensors", "described.json"
 
@@ -78,7 +78,12 @@ class Describer:
         out[self.chosen.index(completion.text)] = np.append(seen, 1.0)
         return out.reshape(-1)
 
-    def _measure(self, part: Image | Audio, text: str) -> Float[np.ndarray, " D"]:
+    def _measure(self, part: Medium, text: str) -> Float[np.ndarray, " D"]:
+        if isinstance(part, Numbers):
+            raise ValueError(
+                "a described reward measures pictures, sounds and words, and these prompts have numbers; train the "
+                "reward on a model's trunk, or leave these prompts out"
+            )
         # A picture looks the same whatever is said of it; how fast somebody speaks depends on the words.
         key = (part.sha256, "" if isinstance(part, Image) or self.chosen else text)
         if key not in self._measured:
@@ -91,7 +96,7 @@ class Describer:
         return self._measured[key]
 
 
-def _media(prompt: Prompt) -> list[Image | Audio]:
+def _media(prompt: Prompt) -> list[Medium]:
     return [part for message in prompt.messages for part in message.parts if not isinstance(part, Text)]
 
 

@@ -1,1 +1,1 @@
-"""A model behind OpenAI's API: text, pictures and sounds in, text out, streamed where it is asked for."""
+"""A model behind OpenAI's API: text, pictures, sounds and numbers in, text out, streamed where it is asked for."""

@@ -60,7 +60,7 @@ class Desk:
 
     def card(self) -> dict[str, JSON]:
         """The model as `/v1/models` lists it."""
-        takes: list[JSON] = ["text", *sorted(self.model.processor.placeholders)]
+        takes: list[JSON] = ["text", *sorted(self.model.processor.takes)]
         return {
             "id": self.name,
             "object": "model",

@@ -97,7 +97,7 @@ def serve(model: Model, name: str, config: ServeConfig, say: Callable[[str], Non
     with listen(config) as listening:
         warm_up(model)
         weights = next(model.parameters())
-        takes = ", ".join(["text", *sorted(model.processor.placeholders)])
+        takes = ", ".join(["text", *sorted(model.processor.takes)])
         kind = str(weights.dtype).removeprefix("torch.")
         lock = "a token is needed" if config.token else "no token: this machine only"
         say(f"{name} ({takes}; {kind} on {weights.device.type}) at {address_of(listening)}/v1, {lock}; Ctrl-C stops it")

@@ -17,7 +17,19 @@ from harken.feedback.intake import Intake, completion_row, read_completions, ref
 from harken.feedback.records import check, prompt_to_json
 from harken.feedback.schema import completions, prompts
 from harken.studio.state import Studio
-from harken.types import Answer, Choice, Comparison, Completion, Feedback, Image, Message, Part, Prompt, Rating, Text
+from harken.types import (
+    Answer,
+    Choice,
+    Comparison,
+    Completion,
+    Feedback,
+    Message,
+    Part,
+    Prompt,
+    Rating,
+    Text,
+    modality_of,
+)
 
 THUMBS = "thumbs"
 """The criterion of thumbs: ratings with two levels, 1 down and 2 up."""
@@ -64,8 +76,8 @@ def conversation(studio: Studio, name: str, after: str | None, parts: Sequence[P
     for part in parts:
         if not isinstance(part, Text):
             found = studio.media.find(part.sha256)
-            kind = "image" if isinstance(part, Image) else "audio"
-            if found is None or not found.type.startswith(f"{kind}/"):
+            kind = modality_of(part)
+            if found is None or found.modality != kind:
                 raise ValueError(f"there is no such {kind}; upload it first")
     said = (Message("user", tuple(parts)),)
     if after is None:

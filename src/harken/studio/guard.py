@@ -9,6 +9,7 @@ from starlette.exceptions import HTTPException
 
 from harken.studio.config import StudioConfig
 from harken.studio.taking import UPLOADS
+from harken.types import MEDIA as MEDIA_KINDS
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -41,7 +42,7 @@ HEADERS = [
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 MOST = 1 << 20
 """Bytes of a body; more where media are uploaded."""
-MOST_MEDIA = max(UPLOADS.image_bytes, UPLOADS.audio_bytes)
+MOST_MEDIA = max(UPLOADS.bytes_of(modality) for modality in MEDIA_KINDS)
 SECONDS, SECONDS_MEDIA = 30.0, 300.0
 """In which a body has to be there."""
 MEDIA = "/api/v1/media"

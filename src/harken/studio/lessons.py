@@ -18,7 +18,7 @@ from harken.feedback.schema import answers, prompts
 from harken.feedback.store import FeedbackStore
 from harken.studio.state import Studio
 from harken.studio.teaching import TeachError
-from harken.types import Completion, Image, Prompt, Text
+from harken.types import Completion, Prompt, Text, modality_of
 
 FIGURES = ("prompts", "reward_before", "reward_after", "exactness_before", "exactness_after")
 
@@ -151,7 +151,7 @@ def bring(studio: Studio, run: Path, lesson: Lesson) -> None:
         for message in prompt.messages:
             for part in message.parts:
                 if not isinstance(part, Text) and part.sha256 not in studio.blobs:
-                    studio.blobs.put(source.read(part.sha256), "image" if isinstance(part, Image) else "audio")
+                    studio.blobs.put(source.read(part.sha256), modality_of(part))
     studio.store.add_prompts(lesson.prompts)
     studio.store.add_completions(lesson.completions)
 

@@ -1,14 +1,16 @@
-"""Media over HTTP: by hash alone, in parts where a browser asks for parts, and a sound's peaks to draw."""
+"""Media over HTTP: by hash alone, in parts where a browser asks for parts, and what to draw of sounds and numbers."""
 
 import re
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
 from harken.data.blobs import Blobs
-from harken.data.media import audio, image
+from harken.data.media import audio, image, numbers
 from harken.data.media.limits import MediaError
-from harken.types import Audio, Image
+from harken.studio.series import series_shown
+from harken.types import Image, Medium, Modality, Numbers
 
 HASH = re.compile(r"[0-9a-f]{64}")
 RANGE = re.compile(r"bytes=(\d*)-(\d*)")
@@ -24,16 +26,17 @@ TYPES = {
     "MP3": "audio/mpeg",
 }
 PEAKS = 200
-KNOWN = 8192
+MEMORY = 8192
 """Media of which is remembered what was found out."""
 MOST_PART = 4 << 20
 """Bytes of one part; who wants more asks again, as players do."""
 
 
 @dataclass(frozen=True)
-class Medium:
+class Known:
     """What is known of a medium; never a type that a browser would run."""
 
+    modality: Modality
     type: str
     size: int
 
@@ -47,37 +50,43 @@ class Media:
 
     def __init__(self, blobs: Blobs):
         self.blobs = blobs
-        self.about = lru_cache(KNOWN)(self._about)
-        self.peaks = lru_cache(KNOWN)(self._peaks)
-        self.part_of = lru_cache(KNOWN)(self._part_of)
+        self.about = lru_cache(MEMORY)(self._about)
+        self.peaks = lru_cache(MEMORY)(self._peaks)
+        self.part_of = lru_cache(MEMORY)(self._part_of)
 
-    def find(self, sha256: str) -> Medium | None:
+    def find(self, sha256: str) -> Known | None:
         """A medium by its hash; None if there is none, or the name is no hash."""
         if not HASH.fullmatch(sha256) or self.blobs.size(sha256) is None:
             return None
         return self.about(sha256)
 
-    def _about(self, sha256: str) -> Medium:
+    def _about(self, sha256: str) -> Known:
         data = self.blobs.read(sha256)
-        return Medium(TYPES[_format(data)], len(data))
+        modality, type_ = _kind(data)
+        return Known(modality, type_, len(data))
 
     def _peaks(self, sha256: str) -> list[float]:
         return audio.peaks(self.blobs.read(sha256), PEAKS)
 
-    def _part_of(self, part: Image | Audio) -> dict[str, Any]:
+    def _part_of(self, part: Medium) -> dict[str, Any]:
         url, data = f"/media/{part.sha256}", self.blobs.read(part.sha256)
         if isinstance(part, Image):
             seen = image.header(data)
             return {"type": "image", "url": url, "width": seen.width, "height": seen.height}
+        if isinstance(part, Numbers):
+            return {"type": "numbers", "url": url, **series_shown(numbers.read(data))}
         heard = audio.header(data)
         return {"type": "audio", "url": url, "peaks": f"{url}/peaks", "seconds": round(heard.frames / heard.rate, 3)}
 
 
-def _format(data: bytes) -> str:
-    try:
-        return image.header(data).format
-    except MediaError:
-        return audio.header(data).format
+def _kind(data: bytes) -> tuple[Modality, str]:
+    with suppress(MediaError):
+        return "image", TYPES[image.header(data).format]
+    with suppress(MediaError):
+        return "audio", TYPES[audio.header(data).format]
+    # Read last, since it refuses what is none of the three.
+    numbers.read(data)
+    return "numbers", "text/csv; charset=utf-8"
 
 
 def part(size: int, asked: str | None) -> tuple[int, int] | None:

@@ -74,3 +74,14 @@ def test_batch_norm_is_refused_where_a_language_model_reads():
         FamilyConfig(encoders={"image": image})
     model, _ = build(FamilyConfig(encoders={"image": image}, heads={"kind": {"name": "regress"}}), ["a"], 0)
     assert any("running_mean" in name for name in model.state_dict())
+
+
+def test_the_gradient_of_a_gain_alone():
+    """torch's own group norm ends the process here, where channels lie last in memory."""
+    encoder = Cnn(height=16, width=16, channels=3, stem=4, widths=(8, 16)).build()
+    norm = encoder.groups[0].norm
+    (gradient,) = torch.autograd.grad(encoder(torch.rand(2, 3, 16, 16)).states.square().sum(), [norm.weight])
+    assert gradient.abs().min() > 0
+    plain = torch.nn.GroupNorm(norm.groups, 8)
+    states = torch.randn(2, 8, 5, 5)
+    torch.testing.assert_close(norm(states), plain(states))

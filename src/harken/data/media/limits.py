@@ -2,6 +2,8 @@
 
 from dataclasses import asdict, dataclass
 
+from harken.types import Modality
+
 
 class MediaError(ValueError):
     """A medium that harken does not take: it says what is wrong and how to mend it."""
@@ -32,6 +34,9 @@ class Limits:
         samples: fewest samples of a channel.
         rate: most samples a second.
         channels: most channels of a sound.
+        numbers_bytes: most bytes of the text of numbers.
+        steps: longest time series, in steps.
+        columns: most numbers of a step.
     """
 
     image_bytes: int = 32 << 20
@@ -42,11 +47,18 @@ class Limits:
     samples: int = 1
     rate: int = 192_000
     channels: int = 8
+    numbers_bytes: int = 8 << 20
+    steps: int = 100_000
+    columns: int = 256
 
     def __post_init__(self) -> None:
         for name, value in asdict(self).items():
             if not value > 0:
                 raise ValueError(f"Limits.{name} must be above 0, not {value}")
+
+    def bytes_of(self, modality: Modality) -> int:
+        """Most bytes of an encoded medium of a modality."""
+        return {"image": self.image_bytes, "audio": self.audio_bytes, "numbers": self.numbers_bytes}[modality]
 
 
 DEFAULT = Limits()

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.text import Text as Line
 
 from harken.data.blobs import Blobs
-from harken.data.media import image
+from harken.data.media import image, numbers
 from harken.feedback.annotators.annotator import StopAsking
 from harken.feedback.queue import Compare, Question, Rank, Rate, Revise
 from harken.types import (
@@ -24,6 +24,7 @@ from harken.types import (
     Edit,
     Feedback,
     Image,
+    Numbers,
     Prompt,
     Ranking,
     Rating,
@@ -131,6 +132,9 @@ class HumanAnnotator:
                         self._path("picture", sha256)
                     case Audio(sha256=sha256):
                         self._path("sound to play", sha256)
+                    case Numbers(sha256=sha256):
+                        self._write("numbers", "\n" + numbers.excerpt(self.blobs.read(sha256)))
+                        self._path("all of them", sha256)
 
     def _path(self, what: str, sha256: str) -> None:
         self.console.print(Line(f"  {what}: {self.blobs.path(sha256)}", "dim"), soft_wrap=True)

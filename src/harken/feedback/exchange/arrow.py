@@ -1,7 +1,7 @@
 """Parquet files as Hugging Face's `datasets` reads them: embedded media, and features that say what they are.
 
-A column is described by `string`, `int64`, `float64`, `bool`, `image` or `audio`, by `[inner]` for a list, and by
-`{name: inner}` for an object. Needs pyarrow, the extra `exchange`.
+A column is described by `string`, `int64`, `float64`, `bool`, `image`, `audio` or `numbers`, by `[inner]` for a list,
+and by `{name: inner}` for an object. Needs pyarrow, the extra `exchange`.
 """
 
 import json
@@ -57,7 +57,7 @@ class ParquetOut:
     def add(self, row: dict[str, Any]) -> None:
         """Write one row."""
         self._rows.append(row)
-        media = [*(row.get("images") or ()), *(row.get("audios") or ())]
+        media = [*(row.get("images") or ()), *(row.get("audios") or ()), *(row.get("numbers") or ())]
         self._size += 1_000 + sum(len(medium["bytes"]) for medium in media)
         if self._size > FULL:
             self._flush()
@@ -102,7 +102,7 @@ def _type(column: Column) -> Any:
             return pa.list_(_type(inner))
         case dict():
             return pa.struct([(name, _type(inner)) for name, inner in column.items()])
-        case "image" | "audio":
+        case "image" | "audio" | "numbers":
             return pa.struct([("bytes", pa.binary()), ("path", pa.string())])
         case "bool":
             return pa.bool_()
@@ -121,5 +121,7 @@ def _feature(column: Column) -> Any:
         case "audio":
             # Decoding would ask for torchcodec; the bytes are there either way.
             return {"decode": False, "_type": "Audio"}
+        case "numbers":
+            return {"bytes": _feature("binary"), "path": _feature("string")}
         case str():
             return {"dtype": column, "_type": "Value"}

@@ -16,6 +16,7 @@ import yaml
 
 from harken.data.settings import validate
 from harken.feedback.exchange.said import FORMS, AnswerOf, MappingError, check_form
+from harken.types import MEDIA
 
 SHIPPED = Path(__file__).parent / "mappings"
 LONGEST_NAME = 80
@@ -69,7 +70,7 @@ class Records:
 
 @dataclass(frozen=True)
 class Medium:
-    """A picture or a sound: a file, a member of an archive, or a range of bytes in an npz.
+    """A picture, a sound or numbers: a file, a member of an archive, or a range of bytes in an npz.
 
     Attributes:
         file: template of the path below the data's folder, or with `zip` of the archive's member.
@@ -90,17 +91,19 @@ class Medium:
 
 @dataclass(frozen=True)
 class PartOf:
-    """A part of the prompt: one of the three.
+    """A part of the prompt: one of the four.
 
     Attributes:
         text: template; a part whose text comes out empty is left out.
         image: template of a path, or a medium.
         audio: template of a path, or a medium.
+        numbers: template of a path, or a medium.
     """
 
     text: str | None = None
     image: str | Medium | None = None
     audio: str | Medium | None = None
+    numbers: str | Medium | None = None
 
 
 @dataclass(frozen=True)
@@ -217,8 +220,8 @@ def _check(mapping: ImportMapping) -> None:
             f"name: {mapping.name!r} is no name; write 1 to {LONGEST_NAME} printable letters, no slash, no dot first"
         )
     for i, part in enumerate(mapping.prompt.parts):
-        _one_of(part, ("text", "image", "audio"), f"prompt.parts.{i}")
-        for kind in ("image", "audio"):
+        _one_of(part, ("text", *MEDIA), f"prompt.parts.{i}")
+        for kind in MEDIA:
             medium = getattr(part, kind)
             if isinstance(medium, Medium):
                 _one_of(medium, ("file", "npz"), f"prompt.parts.{i}.{kind}")

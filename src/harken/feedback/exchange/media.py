@@ -34,7 +34,7 @@ class MediaDoor:
             modality: what it must be.
 
         Raises:
-            RecordError: if it is not there, lies outside of the folder, or is no good picture or sound.
+            RecordError: if it is not there, lies outside of the folder, or is no good medium.
         """
         medium = Medium(file=given) if isinstance(given, str) else given
         names = (medium.file, medium.zip, medium.npz, medium.row if medium.npz else None)
@@ -56,8 +56,7 @@ class MediaDoor:
             data = self._folder.byte_range(npz, int(place), medium.data, medium.offsets)
             return self._blobs.put(data, modality)
         if medium.zip is not None:
-            limits = self._blobs.limits
-            most = limits.image_bytes if modality == "image" else limits.audio_bytes
+            most = self._blobs.limits.bytes_of(modality)
             try:
                 return self._blobs.put(self._folder.member(file, archives, most), modality)
             except MediaError as error:

@@ -17,7 +17,7 @@ from harken.feedback.exchange.tables import DataError, Record, read_table
 from harken.feedback.exchange.templates import MISSING, RecordError, fill, fill_value, shown, value_of, written
 from harken.feedback.records import check as check_statement
 from harken.feedback.records import feedback_to_json, kind_of
-from harken.types import Answer, Audio, Completion, Image, Message, Part, Prompt, Text
+from harken.types import Answer, Audio, Completion, Image, Message, Numbers, Part, Prompt, Text
 
 LONGEST_NAME = 170
 """With a mapping's name before it, it fits the 255 letters of the store's columns."""
@@ -196,6 +196,8 @@ class Reader:
             return Image(self._media.take(given.image, fields, "image"))
         if given.audio is not None:
             return Audio(self._media.take(given.audio, fields, "audio"))
+        if given.numbers is not None:
+            return Numbers(self._media.take(given.numbers, fields, "numbers"))
         text = fill(given.text or "", fields)
         return Text(text) if text else None
 
@@ -281,7 +283,7 @@ def _refuse_text(text: str, empty: bool) -> None:
 
 
 def parts_of(prompts: Sequence[Prompt]) -> Counter[str]:
-    """How many pictures and sounds prompts show."""
-    kinds = {Image: "images", Audio: "audio"}
+    """How many media of each kind prompts show."""
+    kinds = {Image: "images", Audio: "audio", Numbers: "numbers"}
     shown_parts = {part for p in prompts for m in p.messages for part in m.parts if not isinstance(part, Text)}
     return Counter(kinds[type(part)] for part in shown_parts)

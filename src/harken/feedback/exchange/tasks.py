@@ -8,14 +8,13 @@ from harken.feedback.exchange.foreign import Foreign
 from harken.feedback.exchange.tables import DataError
 from harken.feedback.exchange.templates import shown
 from harken.feedback.exchange.turns import Reader
+from harken.types import MEDIA as PARTS
 from harken.types import (
-    Audio,
     Choice,
     Comparison,
     Completion,
     Edit,
     Feedback,
-    Image,
     Message,
     Modality,
     Part,
@@ -26,7 +25,12 @@ from harken.types import (
 )
 
 PROMPTS = ("prompt", "question", "instruction", "input", "text")
-MEDIA: tuple[tuple[Modality, tuple[str, ...]], ...] = (("image", ("image", "images")), ("audio", ("audio", "audios")))
+MEDIA: tuple[tuple[Modality, tuple[str, ...]], ...] = (
+    ("image", ("image", "images")),
+    ("audio", ("audio", "audios")),
+    ("numbers", ("numbers",)),
+)
+"""Fields that hold media, of each the name under which harken writes it last."""
 SELECTED: dict[str, Choice] = {"left": "a", "right": "b"}
 EQUAL: dict[str, Choice] = {"tie": "tie", "both_bad": "both_bad"}
 
@@ -84,7 +88,7 @@ def prompt_of(data: Mapping[str, Any], reader: Reader, foreign: Foreign) -> tupl
                 if not isinstance(one, str):
                     raise DataError(f"{reader.place}: {modality}: {shown(one)} is no name of a file")
                 sha256 = reader.put(one, modality)
-                parts.append(Image(sha256) if modality == "image" else Audio(sha256))
+                parts.append(PARTS[modality](sha256))
     return foreign.prompt([Message("user", (*parts, Text(data[name])))], reader.place), name
 
 

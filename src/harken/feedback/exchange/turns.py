@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from harken.data.blobs import Blobs
-from harken.data.media import audio, image
+from harken.data.media import audio, image, numbers
 from harken.data.media.limits import MediaError
 from harken.feedback.exchange.tables import DataError
 from harken.feedback.exchange.templates import shown
-from harken.types import Audio, Image, Message, Modality, Part, Prompt, Role, Text
+from harken.types import MEDIA, Audio, Image, Message, Modality, Numbers, Part, Prompt, Role, Text, modality_of
 
 ROLES: dict[str, Role] = {
     "system": "system",
@@ -24,18 +24,21 @@ ROLES: dict[str, Role] = {
 
 
 def media(prompt: Prompt, modality: Modality) -> list[str]:
-    """The SHA-256 of a prompt's pictures or sounds, one for each part, in order."""
-    kind = Image if modality == "image" else Audio
-    return [part.sha256 for m in prompt.messages for part in m.parts if isinstance(part, kind)]
+    """The SHA-256 of a prompt's media of one modality, one for each part, in order."""
+    every = [part for m in prompt.messages for part in m.parts if not isinstance(part, Text)]
+    return [part.sha256 for part in every if modality_of(part) == modality]
 
 
 def data_uri(blobs: Blobs, sha256: str, modality: Modality) -> str:
     """A medium's own bytes as `data:image/png;base64,...`."""
     data = blobs.read(sha256)
-    if modality == "image":
-        kind = f"image/{image.header(data).format.lower()}"
-    else:
-        kind = {"MP3": "audio/mpeg"}.get(name := audio.header(data).format, f"audio/{name.lower()}")
+    match modality:
+        case "image":
+            kind = f"image/{image.header(data).format.lower()}"
+        case "audio":
+            kind = {"MP3": "audio/mpeg"}.get(name := audio.header(data).format, f"audio/{name.lower()}")
+        case "numbers":
+            kind = "text/csv"
     return f"data:{kind};base64,{base64.b64encode(data).decode()}"
 
 
@@ -59,9 +62,7 @@ def placeholder_turns(prompt: Prompt) -> list[dict[str, Any]]:
     turns: list[dict[str, Any]] = []
     for message in prompt.messages:
         parts = [
-            {"type": "text", "text": part.text}
-            if isinstance(part, Text)
-            else {"type": "image" if isinstance(part, Image) else "audio", "text": ""}
+            {"type": "text", "text": part.text} if isinstance(part, Text) else {"type": modality_of(part), "text": ""}
             for part in message.parts
         ]
         turns.append({"role": message.role, "content": parts})
@@ -89,6 +90,8 @@ def _openai_part(part: Part, blobs: Blobs) -> dict[str, Any]:
             data = blobs.read(sha256)
             kind = audio.SUFFIXES[audio.header(data).format]
             return {"type": "input_audio", "input_audio": {"data": base64.b64encode(data).decode(), "format": kind}}
+        case Numbers(sha256):
+            return {"type": "input_numbers", "input_numbers": numbers.to_json(numbers.read(blobs.read(sha256)))}
 
 
 def _words(message: Message) -> str:
@@ -109,7 +112,7 @@ class Reader:
     place: str
     blobs: Blobs
     folder: Path
-    waiting: dict[Modality, list[str]] = field(default_factory=lambda: {"image": [], "audio": []})
+    waiting: dict[Modality, list[str]] = field(default_factory=lambda: {modality: [] for modality in MEDIA})
 
     def put(self, value: bytes | str, modality: Modality) -> str:
         """Take a medium: its bytes, a `data:` URI, or a path of a file.
@@ -156,11 +159,10 @@ class Reader:
         first = next((i for i, message in enumerate(messages) if message.role == "user"), None)
         if first is None:
             return messages
-        pictures = [Image(sha256) for sha256 in self.waiting["image"]]
-        sounds = [Audio(sha256) for sha256 in self.waiting["audio"]]
-        self.waiting = {"image": [], "audio": []}
+        shown_first = [MEDIA[modality](sha256) for modality, each in self.waiting.items() for sha256 in each]
+        self.waiting = {modality: [] for modality in MEDIA}
         one = messages[first]
-        return (*messages[:first], Message(one.role, (*pictures, *sounds, *one.parts)), *messages[first + 1 :])
+        return (*messages[:first], Message(one.role, (*shown_first, *one.parts)), *messages[first + 1 :])
 
     def _turn(self, value: Any, at: str) -> Message:
         role = value.get("role") if isinstance(value, Mapping) else None
@@ -182,14 +184,22 @@ class Reader:
                 return Image(self.put(uri, "image"))
             case {"type": "input_audio", "input_audio": {"data": str(data)}}:
                 return Audio(self.put(f"data:audio/;base64,{data}", "audio"))
-            case {"type": "image"}:
-                return Image(self._next("image", at))
-            case {"type": "audio"}:
-                return Audio(self._next("audio", at))
+            case {"type": "input_numbers", "input_numbers": {"values": values, **named}}:
+                return Numbers(self._values(values, named.get("names", [])))
+            case {"type": "image" | "audio" | "numbers" as modality}:
+                return MEDIA[modality](self._next(modality, at))
             case _:
                 raise DataError(
-                    f"{self.place}: {at} is {shown(value)}; a part is text, image, audio, image_url or input_audio"
+                    f"{self.place}: {at} is {shown(value)}; a part is text, image, audio, numbers, image_url, "
+                    "input_audio or input_numbers"
                 )
+
+    def _values(self, values: Any, names: Any) -> str:
+        try:
+            read = numbers.table(values, names)
+            return self.put(numbers.encode_csv(read.values, read.names), "numbers")
+        except MediaError as error:
+            raise DataError(f"{self.place}: numbers: {error}") from error
 
     def _next(self, modality: Modality, at: str) -> str:
         if not self.waiting[modality]:

@@ -139,19 +139,24 @@ def build(
 
     Args:
         config: its parts.
-        corpus: texts for the tokenizer's merges.
+        corpus: texts for the tokenizer's merges, and for the words of a text encoder that knows whole words.
         seed: of the weights.
 
     Raises:
         PartError: if the parts do not fit each other.
-        ValueError: if the folder of a pretrained encoder lacks weights.
+        ValueError: if a file or folder that an encoder is read from is not there or not whole.
     """
     made = config.resolve()
-    language = made.language
+    language, corpus = made.language, list(corpus)
     tokenizer = make_tokenizer(corpus, language.vocabulary if language else Language().vocabulary, made.encoders)
     end_id, pad_id = tokenizer.eos_token_id, tokenizer.pad_token_id
     assert isinstance(end_id, int) and isinstance(pad_id, int)
-    encoders = {m: parts.plain(settings) for m, settings in made.encoders.items()}
+    state = torch.random.get_rng_state()
+    settings, text = dict(made.encoders), None
+    if "text" in settings:
+        text = settings["text"].fitted(corpus, tokenizer)
+        settings["text"] = text.settings
+    encoders = {m: parts.plain(each) for m, each in settings.items()}
     fusion = FusionConfig(
         text_config=language.build(len(tokenizer), end_id, pad_id) if language else None,
         encoders=encoders,
@@ -163,13 +168,15 @@ def build(
         eos_token_id=end_id,
         pad_token_id=pad_id,
     )
-    state = torch.random.get_rng_state()
     torch.manual_seed(seed)
     model = FusionForConditionalGeneration(fusion) if language else FusionForPrediction(fusion)
     for connected in model.model.encoders.values():
         assert isinstance(connected, Connected)
         if isinstance(connected.encoder, TowerEncoder):
             connected.encoder.take_weights()
+    if text is not None:
+        text.start(model.model.encoders["text"].encoder)
     torch.random.set_rng_state(state)
     extractor = feature_extractor(made.encoders.get("audio") or LogMelTransformer())
-    return model, FusionProcessor(extractor, tokenizer, encoders=encoders, fuse=parts.plain(made.fuse))
+    reader = text.tokenizer if text is not None else None
+    return model, FusionProcessor(extractor, tokenizer, encoders, parts.plain(made.fuse), reader=reader)

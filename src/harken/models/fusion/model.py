@@ -12,7 +12,7 @@ from transformers.modeling_outputs import BaseModelOutputWithPast, BaseModelOutp
 from harken.models.fusion import parts
 from harken.models.fusion.config import FusionConfig
 from harken.models.fusion.encoders.encoder import Encoder
-from harken.models.fusion.fuse.fuse import Fuse, Fused, Streams
+from harken.models.fusion.fuse.fuse import Fuse, Fused, ReadBeside, Streams
 from harken.models.fusion.heads.head import LEARNT, Head, View
 from harken.models.fusion.stream import Stream, from_rows
 
@@ -35,6 +35,17 @@ class FusionPreTrainedModel(PreTrainedModel):
     input_modalities = ["image", "audio", "text"]  # noqa: RUF012
     _supports_sdpa = True
     _supports_cache_class = True
+
+    @classmethod
+    def from_pretrained(cls, *args: Any, **kwargs: Any) -> Any:
+        """As transformers does; but what a part leaves untrained stays so, where transformers trains all it loads."""
+        found = super().from_pretrained(*args, **kwargs)
+        model = found[0] if isinstance(found, tuple) else found
+        with torch.device("meta"):
+            trained = {name: p.requires_grad for name, p in cls(model.config).named_parameters()}
+        for name, parameter in model.named_parameters():
+            parameter.requires_grad_(trained[name])
+        return found
 
     def _init_weights(self, module: nn.Module) -> None:
         """Nothing: each part starts as its own constructor leaves it; the language model brings its own start."""
@@ -67,6 +78,8 @@ class FusionModel(FusionPreTrainedModel):
         settings = config.fuse_part()
         self.drop = settings.drop
         self.fuse: Fuse = settings.build(config.width, list(self.encoders), speaks)
+        if self.language_model is not None and isinstance(self.fuse, ReadBeside):
+            self.fuse.enter(self.language_model)
         self.post_init()
 
     def get_input_embeddings(self) -> nn.Module:
@@ -151,15 +164,19 @@ class FusionModel(FusionPreTrainedModel):
         fused: Fused = self.fuse(_without_some(streams, self.drop) if self.training and self.drop else streams)
         return fused
 
-    def _embed(self, input_ids: Tensor, media: Mapping[str, Tensor | None]) -> Tensor:
+    def _embed(self, input_ids: Tensor, media: Mapping[str, Tensor | None]) -> dict[str, Any]:
+        """What the language model is called with: embeddings of the tokens, and of media in or beside their places."""
         embeds: Tensor = self.get_input_embeddings()(input_ids)
         streams = self.streams(input_ids, media)
         if not any(stream.states.shape[1] for stream in streams.values()):
-            return embeds
+            return {"inputs_embeds": embeds}
+        beside = isinstance(self.fuse, ReadBeside)
+        states, real = torch.zeros_like(embeds) if beside else embeds, torch.zeros_like(input_ids, dtype=torch.bool)
         for modality, stream in self.join(streams).streams.items():
-            where = input_ids == self.config.placeholders[modality]
-            embeds = embeds.masked_scatter(where[..., None], stream.states[streams[modality].real].to(embeds.dtype))
-        return embeds
+            where, there = input_ids == self.config.placeholders[modality], streams[modality].real
+            states = states.masked_scatter(where[..., None], stream.states[there].to(embeds.dtype))
+            real = real.masked_scatter(where, stream.real[there])
+        return {"inputs_embeds": embeds, "memory": (states, real)} if beside else {"inputs_embeds": states}
 
     def forward(  # noqa: PLR0913, PLR0917  (transformers reads the names from the signature)
         self,
@@ -199,6 +216,7 @@ class FusionModel(FusionPreTrainedModel):
         Raises:
             ValueError: if placeholders and features differ in number, or a modality has no encoder.
         """
+        inputs: dict[str, Any] = {"inputs_embeds": inputs_embeds}
         if inputs_embeds is None:
             if input_ids is None:
                 raise ValueError("give input_ids or inputs_embeds")
@@ -211,9 +229,9 @@ class FusionModel(FusionPreTrainedModel):
                 "text_ids": text_ids,
                 "text_lengths": text_lengths,
             }
-            inputs_embeds = self._embed(input_ids, media)
+            inputs = self._embed(input_ids, media)
         out: BaseModelOutputWithPast = self._speaking()(
-            inputs_embeds=inputs_embeds,
+            **inputs,
             attention_mask=attention_mask,
             position_ids=position_ids,
             past_key_values=past_key_values,

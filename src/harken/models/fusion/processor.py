@@ -1,6 +1,7 @@
-"""The family's processor: pictures onto a canvas, sounds to log-mel frames, text to ids with placeholders put in."""
+"""The family's processor: pictures onto a canvas, sounds to log-mel frames, numbers side by side, text to ids."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, no_type_check
 
 import numpy as np
@@ -9,6 +10,7 @@ from PIL import Image as Pillow
 from torch import Tensor
 from transformers import (
     AutoProcessor,
+    AutoTokenizer,
     BatchFeature,
     PreTrainedTokenizerBase,
     ProcessorMixin,
@@ -20,9 +22,14 @@ from harken.data.batch import pad_right
 from harken.models.fusion import parts
 from harken.models.fusion.config import FusionConfig
 from harken.models.fusion.encoders.audio.pretrained import Pretrained as PretrainedAudio
-from harken.models.fusion.encoders.encoder import Picture, Sound
+from harken.models.fusion.encoders.encoder import Picture, Series, Sound
 from harken.models.fusion.encoders.image.pretrained import Pretrained as PretrainedImage
-from harken.models.fusion.tokenizer import CHAT_TEMPLATE, PLACEHOLDERS
+from harken.models.fusion.reading import Reading
+from harken.models.fusion.tokenizer import PLACEHOLDERS, template_of
+
+READER = "text_tokenizer"
+"""The folder, in a model's, of the tokenizer that a text encoder brings."""
+OF_A_HUB = ("cache_dir", "force_download", "local_files_only", "token", "revision")
 
 
 def feature_extractor(settings: Sound) -> SequenceFeatureExtractor:
@@ -48,12 +55,14 @@ class FusionProcessor(ProcessorMixin):
         encoders: the encoders' settings by modality, as in `FusionConfig`.
         fuse: the settings of how they are joined: how many placeholders a medium has.
         chat_template: Jinja; the family's own if None.
+        reader: the text encoder's tokenizer, if it has one of its own.
     """
 
     encoders: dict[str, dict[str, Any]]
     fuse: dict[str, Any]
     _encoders: dict[str, Any]
     _fuse: Any
+    _own_reader: PreTrainedTokenizerBase | None
 
     @no_type_check  # transformers reads the argument names from the function's code, which a checker's wrapper hides
     def __init__(
@@ -63,6 +72,7 @@ class FusionProcessor(ProcessorMixin):
         encoders: dict[str, dict[str, Any]] | None = None,
         fuse: dict[str, Any] | None = None,
         chat_template: str | None = None,
+        reader: PreTrainedTokenizerBase | None = None,
     ):
         self.encoders, self.fuse = dict(encoders or {}), dict(fuse or {"name": "joined"})
         self._encoders = {m: parts.encoder(m, said) for m, said in self.encoders.items()}
@@ -70,7 +80,28 @@ class FusionProcessor(ProcessorMixin):
         for modality, token in PLACEHOLDERS.items():
             if modality in self.encoders:
                 setattr(self, f"{modality}_token", token)
-        super().__init__(feature_extractor, tokenizer, chat_template=chat_template or CHAT_TEMPLATE)
+        super().__init__(feature_extractor, tokenizer, chat_template=chat_template or template_of(self.encoders))
+        self._own_reader = reader
+
+    def save_pretrained(self, save_directory: Any, push_to_hub: bool = False, **kwargs: Any) -> Any:
+        """As transformers does; the text encoder's tokenizer in a folder of its own."""
+        if self._own_reader is not None:
+            self._own_reader.save_pretrained(str(Path(save_directory) / READER))
+        return super().save_pretrained(save_directory, push_to_hub, **kwargs)
+
+    @classmethod
+    def from_pretrained(cls, pretrained_model_name_or_path: Any, *args: Any, **kwargs: Any) -> "FusionProcessor":
+        """As transformers does, with the text encoder's tokenizer."""
+        made: FusionProcessor = super().from_pretrained(pretrained_model_name_or_path, *args, **kwargs)
+        if "text" in made.encoders and made._encoders["text"].brings_tokenizer:
+            hub = {key: kwargs[key] for key in OF_A_HUB if key in kwargs}
+            made._own_reader = AutoTokenizer.from_pretrained(pretrained_model_name_or_path, subfolder=READER, **hub)
+        return made
+
+    @property
+    def _reading(self) -> Reading:
+        reader = self.tokenizer if self._own_reader is None else self._own_reader
+        return Reading(self._encoders["text"], reader, self.tokenizer.all_special_tokens)
 
     def _settings(self, modality: str, count: int) -> Any:
         if modality not in self._encoders:
@@ -102,19 +133,24 @@ class FusionProcessor(ProcessorMixin):
         text: str | list[str],
         images: list[Any] | None = None,
         audio: list[np.ndarray] | None = None,
+        numbers: list[np.ndarray] | None = None,
         **kwargs: Any,
     ) -> BatchFeature:
         """Ids with each placeholder repeated as often as its medium has features, and the media's tensors.
+
+        A text encoder reads the words of each conversation that its placeholder stands in.
 
         Args:
             text: one or several rendered conversations.
             images: pictures of all conversations in order, each uint8 (h, w, 3) (or PIL images); or a list of them
                 for each conversation, as transformers' chat templates give them.
             audio: sounds in order, each float32 (samples,) at the feature extractor's rate.
+            numbers: vectors and time series in order, each float32 (steps, channels).
             kwargs: for the tokenizer (`padding`, `return_tensors`, `add_special_tokens`).
 
         Raises:
-            ValueError: if placeholders and media differ in number, or a sound is longer than the model hears.
+            ValueError: if placeholders and media differ in number, a sound or a text is longer than the model takes
+                in, or numbers have other channels or more steps than it reads.
         """
         texts = [text] if isinstance(text, str) else list(text)
         kwargs.pop("sampling_rate", None)
@@ -136,9 +172,25 @@ class FusionProcessor(ProcessorMixin):
                     "make anything of it; leave it out"
                 )
             counts["audio"] = [self._fuse.tokens(length) for length in lengths]
+        if "text" in self._encoders:
+            settings, read = self._encoders["text"], self._reading(texts)
+            data.update(read)
+            counts["text"] = [self._fuse.tokens(settings.tokens(int(n))) for n in read.get("text_lengths", ())]
+        if "numbers" in self._encoders:
+            counts["numbers"] = []
+        if numbers:
+            settings = self._settings("numbers", len(numbers))
+            data.update(_series(numbers, settings))
+            counts["numbers"] = [self._fuse.tokens(settings.tokens(len(series))) for series in numbers]
         for modality, each in counts.items():
             texts = _expand(texts, PLACEHOLDERS[modality], each)
         return BatchFeature({**self.tokenizer(texts, **kwargs), **data})
+
+    @property
+    def series_shape(self) -> tuple[int, int]:
+        """The most steps of numbers, and the numbers a step, that the model reads; none without an encoder of them."""
+        settings: Series | None = self._encoders.get("numbers")
+        return (settings.max_steps, settings.channels) if settings else (0, 0)
 
     def _frames(self, audio: list[np.ndarray]) -> Mapping[str, Tensor]:
         extractor, settings = self.feature_extractor, self._settings("audio", len(audio))
@@ -171,6 +223,25 @@ def _at_least(sound: np.ndarray, samples: int) -> np.ndarray:
     """A sound with silence behind it, where it is shorter than what one frame needs."""
     silence = np.zeros(max(0, samples - len(sound)), sound.dtype)
     return np.concatenate([sound, silence]) if len(silence) else sound
+
+
+def _series(numbers: list[np.ndarray], settings: Series) -> dict[str, Tensor]:
+    for given in numbers:
+        steps, channels = given.shape
+        if channels != settings.channels:
+            raise ValueError(
+                f"numbers of {channels} channels were given to a model that reads {settings.channels}; give these, or "
+                f"say encoders.numbers.channels={channels} when the model is made"
+            )
+        if steps > settings.max_steps:
+            raise ValueError(
+                f"a series of {steps} steps is longer than the {settings.max_steps} that the model reads; cut it, or "
+                "raise encoders.numbers.max_steps when the model is made"
+            )
+    return {
+        "series": pad_right([torch.from_numpy(np.ascontiguousarray(given, np.float32)) for given in numbers]),
+        "series_lengths": torch.tensor([len(given) for given in numbers]),
+    }
 
 
 def _expand(texts: list[str], token: str, counts: list[int]) -> list[str]:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float, Int, Shaped
 from torch import Tensor
 
 
@@ -55,3 +55,10 @@ def from_rows(rows: Float[Tensor, "R D"], counts: Int[Tensor, " B"]) -> Stream:
 def joined(streams: list[Stream]) -> Stream:
     """Several streams of the same rows, one behind the other."""
     return Stream(torch.cat([s.states for s in streams], 1), torch.cat([s.real for s in streams], 1))
+
+
+def lengths_or_all(media: Shaped[Tensor, "B T ..."], lengths: Int[Tensor, " B"] | None) -> Int[Tensor, " B"]:
+    """How much of each of B media is real: all of it, if it is not said."""
+    if lengths is not None:
+        return lengths
+    return torch.full((media.shape[0],), media.shape[1], device=media.device)

@@ -1,6 +1,6 @@
 """The family's tokenizer, its control tokens, and how it writes a conversation."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import PreTrainedTokenizerFast
@@ -20,8 +20,25 @@ CHAT_TEMPLATE = (
     "{%- if add_generation_prompt -%}<|assistant|>{%- endif -%}"
 )
 
+WORDS_FIRST = (
+    "{%- set said = namespace(words=false) -%}"
+    "{%- for message in messages -%}"
+    "{%- if message.content is string -%}"
+    "{%- if message.content | trim -%}{%- set said.words = true -%}{%- endif -%}"
+    "{%- else -%}{%- for part in message.content -%}"
+    "{%- if part.type == 'text' and part.text | trim -%}{%- set said.words = true -%}{%- endif -%}"
+    "{%- endfor -%}{%- endif -%}{%- endfor -%}"
+    "{%- if said.words -%}<text>{%- endif -%}"
+)
+"""The beginning of the template of a model with a text encoder: the placeholder of the conversation's words, if any."""
 
-def make_tokenizer(corpus: Iterable[str], vocabulary: int, modalities: Iterable[str] = ()) -> PreTrainedTokenizerFast:
+
+def template_of(modalities: Iterable[str]) -> str:
+    """How a model with encoders of these modalities writes a conversation."""
+    return WORDS_FIRST + CHAT_TEMPLATE if "text" in modalities else CHAT_TEMPLATE
+
+
+def make_tokenizer(corpus: Iterable[str], vocabulary: int, modalities: Collection[str] = ()) -> PreTrainedTokenizerFast:
     """A byte-level BPE tokenizer that spells numbers digit by digit (so that it never refuses a text).
 
     Args:
@@ -52,7 +69,7 @@ def make_tokenizer(corpus: Iterable[str], vocabulary: int, modalities: Iterable[
         eos_token=END,
         padding_side="left",
         additional_special_tokens=control,
-        chat_template=CHAT_TEMPLATE,
+        chat_template=template_of(modalities),
     )
 
 

@@ -35,7 +35,7 @@ from harken.studio.chatting import (
 from harken.studio.endpoints import Endpoints
 from harken.studio.showing import part_of
 from harken.studio.state import Studio
-from harken.types import Answer, Audio, Choice, Completion, Image, Message, Part, Prompt, Text
+from harken.types import MEDIA, Answer, Choice, Completion, Message, Modality, Part, Prompt, Text
 
 router = APIRouter(prefix="/api/v1/chat", tags=["chat"], route_class=StrictRoute)
 LINES = "application/x-ndjson"
@@ -53,9 +53,9 @@ class GivenText(Body):
 
 
 class GivenMedium(Body):
-    """A picture or a sound that was uploaded before."""
+    """A picture, a sound or numbers that were uploaded before."""
 
-    type: Literal["image", "audio"]
+    type: Modality
     sha256: str = Field(pattern="^[0-9a-f]{64}$")
 
 
@@ -162,7 +162,7 @@ def _refuse(given: Turn, request: Request, visitor: Visitor) -> None:
 def _part(given: GivenText | GivenMedium) -> Part:
     if isinstance(given, GivenText):
         return Text(given.text)
-    return Image(given.sha256) if given.type == "image" else Audio(given.sha256)
+    return MEDIA[given.type](given.sha256)
 
 
 def _message(studio: Studio, message: Message) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from harken.studio.outward import Unreachable, fetch
 from harken.studio.showing import part_of
 from harken.studio.state import Studio
 from harken.studio.taking import UPLOADS
-from harken.types import Audio, Image, Modality
+from harken.types import MEDIA, Modality
 
 router = APIRouter(tags=["media"], route_class=StrictRoute)
 FOREVER = "private, max-age=31536000, immutable"
@@ -33,7 +33,7 @@ CHUNK = 1 << 20
 
 @router.get("/media/{sha256}", response_class=Response)
 async def medium(sha256: str, request: Request, studio: TheStudio, visitor: Answerer) -> Response:
-    """A picture or a sound by its hash; parts of it by Range.
+    """A picture, a sound or numbers by its hash; parts of it by Range.
 
     Whoever may answer may ask for any hash: nobody guesses the SHA-256 of bytes that they have not got.
     """
@@ -80,13 +80,13 @@ async def peaks(sha256: str, studio: TheStudio, visitor: Answerer) -> Response:
 
 @router.post("/api/v1/media", status_code=201, openapi_extra=ANY_BODY)
 async def upload(kind: Modality, request: Request, studio: TheStudio, visitor: Answerer) -> dict[str, object]:
-    """Keep a picture or a sound: the body is its bytes. What is no such medium, or too big, is refused."""
+    """Keep a picture, a sound or numbers: the body is its bytes. What is no such medium, or too big, is refused."""
     async with studio.taking.turns:
         return await _take(studio, await request.body(), kind)
 
 
 class Remote(Body):
-    """Where a picture or a sound lies."""
+    """Where a medium lies."""
 
     kind: Modality
     url: str = Field(min_length=1, max_length=2000)
@@ -94,21 +94,17 @@ class Remote(Body):
 
 @router.post("/api/v1/media/remote", status_code=201)
 async def remote(given: Remote, studio: TheStudio, visitor: Writer) -> dict[str, object]:
-    """Fetch a picture or a sound and keep it as an upload; off unless the studio was started with --remote-media."""
+    """Fetch a medium and keep it as an upload; off unless the studio was started with --remote-media."""
     if not studio.config.remote:
         raise HTTPException(403, "remote media are off; upload the bytes, or start the studio with --remote-media")
     # A slow server keeps no upload waiting.
     async with studio.taking.fetches:
         try:
-            data = await run_in_threadpool(fetch, given.url, _most(given.kind), studio.config.private)
+            data = await run_in_threadpool(fetch, given.url, UPLOADS.bytes_of(given.kind), studio.config.private)
         except Unreachable as why:
             raise HTTPException(422, str(why)) from why
         async with studio.taking.turns:
             return await _take(studio, data, given.kind)
-
-
-def _most(kind: Modality) -> int:
-    return UPLOADS.image_bytes if kind == "image" else UPLOADS.audio_bytes
 
 
 async def _take(studio: Studio, data: bytes, kind: Modality) -> dict[str, object]:
@@ -118,4 +114,4 @@ async def _take(studio: Studio, data: bytes, kind: Modality) -> dict[str, object
         raise HTTPException(422, unknown.plain) from unknown
     except MediaError as refused:
         raise HTTPException(422, str(refused)) from refused
-    return {"sha256": sha256, **part_of(studio, Image(sha256) if kind == "image" else Audio(sha256))}
+    return {"sha256": sha256, **part_of(studio, MEDIA[kind](sha256))}

@@ -1,4 +1,4 @@
-// Talking to a model: words, pictures and sounds; two answers side by side; and what they are worth.
+// Talking to a model: words, pictures, sounds and numbers; two answers side by side; and what they are worth.
 
 import { send } from "/static/api.js";
 import { Conversation } from "/static/conversation.js";
@@ -37,7 +37,7 @@ async function begin() {
     event.preventDefault();
     speak();
   });
-  for (const [id, kind] of [["picture", "image"], ["sound", "audio"]])
+  for (const [id, kind] of [["picture", "image"], ["sound", "audio"], ["table", "numbers"]])
     byId(id).addEventListener("change", async (event) => {
       for (const file of event.target.files) await attach(kind, file, file.name);
       event.target.value = "";
@@ -92,7 +92,7 @@ async function attach(kind, bytes, name) {
   try {
     const part = await upload(kind, bytes);
     const remove = el("button", { type: "button", class: "small", "aria-label": t("chat.remove", { name }) }, "✕");
-    const node = el("li", {}, kind === "image" ? el("img", { src: part.url, alt: name }) : el("audio", { src: part.url, controls: true, "aria-label": name }), remove);
+    const node = el("li", {}, attachment(kind, part, name), remove);
     const one = { type: kind, sha256: part.sha256, node };
     remove.addEventListener("click", () => { attached.splice(attached.indexOf(one), 1); node.remove(); byId("message").focus(); });
     attached.push(one);
@@ -101,6 +101,12 @@ async function attach(kind, bytes, name) {
   } catch (error) {
     say(`${name}: ${error.message}`, "error");
   }
+}
+
+function attachment(kind, part, name) {
+  if (kind === "image") return el("img", { src: part.url, alt: name });
+  if (kind === "audio") return el("audio", { src: part.url, controls: true, "aria-label": name });
+  return el("span", {}, `${name}: ${t("numbers.size", { steps: part.steps, channels: part.channels })}`);
 }
 
 async function record() {

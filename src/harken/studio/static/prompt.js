@@ -1,6 +1,7 @@
-// A prompt: its turns, with pictures at their reserved size and sounds.
+// A prompt: its turns, with pictures at their reserved size, sounds and numbers.
 
 import { byId, el } from "/static/dom.js";
+import { showNumbers } from "/static/series.js";
 import { Sound } from "/static/sound.js";
 import { t } from "/static/words.js";
 
@@ -15,14 +16,15 @@ const NO_KEYS = { label: () => "" };
 export function showPrompt(messages, keys = NO_KEYS) {
   const sounds = [];
   const pictures = [];
+  const numbers = [];
   const turns = messages.map((message) =>
     el("div", { class: `turn ${message.role}` },
       messages.length > 1 ? el("p", { class: "who" }, t(`role.${message.role}`)) : null,
-      message.parts.map((part) => showPart(part, sounds, pictures, keys))));
+      message.parts.map((part) => showPart(part, sounds, pictures, numbers, keys))));
   return { node: el("section", { class: "prompt", "aria-label": t("prompt") }, turns), sounds, pictures };
 }
 
-function showPart(part, sounds, pictures, keys) {
+function showPart(part, sounds, pictures, numbers, keys) {
   if (part.type === "text") return el("p", { class: "text" }, part.text);
   if (part.type === "image") {
     const name = t("picture.name", { n: pictures.length + 1 });
@@ -33,6 +35,10 @@ function showPart(part, sounds, pictures, keys) {
     button.style.width = `min(100%, 32rem, ${(45 * ratio).toFixed(2)}vh, ${Math.max(part.width, SMALL)}px)`;
     pictures.push({ part, name });
     return button;
+  }
+  if (part.type === "numbers") {
+    numbers.push(part);
+    return showNumbers(part, numbers.length);
   }
   const sound = new Sound(part, sounds.length + 1, keys);
   sounds.push(sound);

@@ -17,7 +17,7 @@ from harken.feedback.exchange.door import Place, find_place
 from harken.feedback.kinds.edit import revision
 from harken.feedback.records import named_completions
 from harken.feedback.store import FeedbackStore
-from harken.types import Answer, Audio, Comparison, Completion, Edit, Image, Message, Prompt, Ranking, Text
+from harken.types import Answer, Audio, Comparison, Completion, Edit, Image, Message, Numbers, Prompt, Ranking, Text
 
 KINDS = {"ada": "human", "bob": "human", "=cmd|' /C calc'!A0": "human", "sim": "simulated", "judge": "model"}
 
@@ -34,12 +34,12 @@ def wav(seed: int) -> bytes:
     return out.getvalue()
 
 
-PICTURES, SOUNDS = [png(0), png(1)], [wav(0)]
+PICTURES, SOUNDS, SERIES = [png(0), png(1)], [wav(0)], [b"1,2.5\n-3,1e-10\n", b'"x, or y"\n7\n']
 
 
 @dataclass(frozen=True)
 class Contents:
-    """What a store is filled with; media by the place that they have in PICTURES and SOUNDS."""
+    """What a store is filled with; media by the place that they have in PICTURES, SOUNDS and SERIES."""
 
     prompts: tuple[Prompt, ...]
     completions: tuple[Completion, ...]
@@ -52,7 +52,8 @@ def contents(draw: st.DrawFn, media: bool = True) -> Contents:
     # Media are named by their hash, which is known before they lie anywhere.
     pictures = [Image(sha256_of(data)) for data in PICTURES]
     sounds = [Audio(sha256_of(data)) for data in SOUNDS]
-    part = st.builds(Text, texts) | (st.sampled_from([*pictures, *sounds]) if media else st.nothing())
+    series = [Numbers(sha256_of(data)) for data in SERIES]
+    part = st.builds(Text, texts) | (st.sampled_from([*pictures, *sounds, *series]) if media else st.nothing())
     message = st.builds(
         Message, st.sampled_from(["system", "user", "assistant"]), st.lists(part, max_size=3).map(tuple)
     )
@@ -107,6 +108,8 @@ def put_media(place: Place) -> None:
         blobs.put(data, "image")
     for data in SOUNDS:
         blobs.put(data, "audio")
+    for data in SERIES:
+        assert blobs.put(data, "numbers") == sha256_of(data)
 
 
 def held(place: Place) -> dict[str, Answer]:

@@ -1,10 +1,10 @@
 """Argilla's records, as its `to_json` writes them: a record a question, a response an answer.
 
-Fields: prompt, image_1 ... and audio_1 ... (data URIs; Argilla shows pictures, and sounds in a custom field), a and b,
-or completion, or completion_1 ... . Responses: comparison (a, b, tie, both_bad), rating, ranking (names of fields, best
-first) and edit, each with its value and the annotator as a UUID, which Argilla demands. The rest lies in
-`metadata.harken`, as text, and comes back with Argilla's export; responses that people add there are read as new
-answers to the same completions.
+Fields: prompt, image_1 ..., audio_1 ... and numbers_1 ... (data URIs; Argilla shows pictures, and the others in a
+custom field), a and b, or completion, or completion_1 ... . Responses: comparison (a, b, tie, both_bad), rating,
+ranking (names of fields, best first) and edit, each with its value and the annotator as a UUID, which Argilla demands.
+The rest lies in `metadata.harken`, as text, and comes back with Argilla's export; responses that people add there are
+read as new answers to the same completions.
 
 Held: everything that an answer is. Not held, and counted: prompts without answers, completions that nobody spoke of.
 """

@@ -1,10 +1,11 @@
 """Label Studio's JSON of tasks and annotations: a task a question, an annotation an answer.
 
-Written: `data` with prompt (text), images and audios (data URIs), and a and b, or completion, or items; results of type
-pairwise (left, right), choices (tie, both_bad), rating, ranker (buckets 1, 2, ... and rest) and textarea. A labelling
-configuration for it stands in docs/exchange.md. What Label Studio has no place for lies in `data.harken` and in
-`meta.harken` of each result, and comes back with its export; annotations that people add there are read as new answers
-to the same completions. `completed_by` is left out, since Label Studio refuses ids that it does not know.
+Written: `data` with prompt (text), images, audios and numbers (data URIs), and a and b, or completion, or items;
+results of type pairwise (left, right), choices (tie, both_bad), rating, ranker (buckets 1, 2, ... and rest) and
+textarea. A labelling configuration for it stands in docs/exchange.md. What Label Studio has no place for lies in
+`data.harken` and in `meta.harken` of each result, and comes back with its export; annotations that people add there are
+read as new answers to the same completions. `completed_by` is left out, since Label Studio refuses ids that it does not
+know.
 
 Held: everything that an answer is. Not held, and counted: prompts without answers, completions that nobody spoke of.
 """
@@ -32,7 +33,7 @@ from harken.feedback.exchange.tasks import MEDIA, Task, foreign_task, said_by
 from harken.feedback.exchange.turns import as_text, data_uri, media
 from harken.feedback.intake import answer_record
 from harken.feedback.store import FeedbackStore
-from harken.types import Answer, Comparison, Edit, Feedback, Ranking, Rating
+from harken.types import Answer, Comparison, Edit, Feedback, Modality, Ranking, Rating
 
 SUFFIXES = (".json",)
 SIDES = {"a": "left", "b": "right"}
@@ -135,11 +136,19 @@ def _data(given: Parcel, question: Question, blobs: Blobs) -> dict[str, Any]:
     }
     return {
         "prompt": "\n\n".join(as_text(prompt) for prompt in given.prompts),
-        "images": [data_uri(blobs, one, "image") for prompt in given.prompts for one in media(prompt, "image")],
-        "audios": [data_uri(blobs, one, "audio") for prompt in given.prompts for one in media(prompt, "audio")],
+        **{column: _uris(given, modality, blobs) for modality, (*_, column) in MEDIA if _has(given, modality)},
         **shown,
         FIELD: own,
     }
+
+
+def _has(given: Parcel, modality: Modality) -> bool:
+    """Whether a task has a column of a modality: those of pictures and sounds are there empty, too."""
+    return modality != "numbers" or any(media(prompt, modality) for prompt in given.prompts)
+
+
+def _uris(given: Parcel, modality: Modality, blobs: Blobs) -> list[str]:
+    return [data_uri(blobs, one, modality) for prompt in given.prompts for one in media(prompt, modality)]
 
 
 def _annotation(answer: Answer) -> dict[str, Any]:
@@ -174,7 +183,7 @@ def _own_task(data: Mapping[str, Any], place: str, foreign: Foreign) -> Task:
         # Media that came in other bytes than they went are other media, and the comparison below says so.
         reader = foreign.reader(place)
         for modality, columns in MEDIA:
-            for uri in data.get(columns[1], []):
+            for uri in data.get(columns[-1], []):
                 reader.put(uri, modality)
         refuse_changed(data, _data(given, question, foreign.blobs), place)
     except (MediaError, KeyError, TypeError, AttributeError, IndexError) as error:

@@ -1,9 +1,9 @@
 """A whole store as one parquet file for Hugging Face's `datasets`: a row a prompt, its media in it.
 
-Columns: id, messages (roles and parts; a medium is a placeholder), images, audios, references, facts (JSON),
-completions (id, text, policy, finished), answers (key, annotator, annotator_kind, kind, said (JSON), seconds, amends,
-count). Everything is held: prompts without answers and completions that nobody spoke of too. Not held: when an answer
-arrived, and the order in which answers to different prompts did.
+Columns: id, messages (roles and parts; a medium is a placeholder), images, audios, numbers (CSV), references, facts
+(JSON), completions (id, text, policy, finished), answers (key, annotator, annotator_kind, kind, said (JSON), seconds,
+amends, count). Everything is held: prompts without answers and completions that nobody spoke of too. Not held: when an
+answer arrived, and the order in which answers to different prompts did.
 """
 
 import json
@@ -23,12 +23,13 @@ from harken.feedback.stream import Item
 from harken.types import Modality
 
 SUFFIXES = (".parquet",)
-COLUMNS: tuple[tuple[Modality, str], ...] = (("image", "images"), ("audio", "audios"))
+COLUMNS: tuple[tuple[Modality, str], ...] = (("image", "images"), ("audio", "audios"), ("numbers", "numbers"))
 SCHEMA: dict[str, Column] = {
     "id": "string",
     "messages": [{"role": "string", "content": [{"type": "string", "text": "string"}]}],
     "images": ["image"],
     "audios": ["audio"],
+    "numbers": ["numbers"],
     "references": ["string"],
     "facts": "string",
     "completions": [{"id": "string", "text": "string", "policy": "string", "finished": "bool"}],
@@ -45,6 +46,10 @@ SCHEMA: dict[str, Column] = {
         }
     ],
 }
+
+
+LATER = "numbers"
+"""A column that files from before it was there lack."""
 
 
 def write(store: FeedbackStore, blobs: Blobs, out: BinaryIO, suffix: str = ".parquet") -> Tally:
@@ -85,7 +90,7 @@ def read(file: Path, blobs: Blobs, levels: int = 5) -> Iterator[Parcel]:
         DataError: what is wrong, and in which row.
     """
     for place, row in read_parquet(file):
-        missing = [name for name in SCHEMA if name not in row]
+        missing = [name for name in SCHEMA if name not in row and name != LATER]
         if missing:
             raise DataError(
                 f"{place}: there is no column {missing[0]!r}; this format is harken's own whole store. A file of "
@@ -100,7 +105,7 @@ def read(file: Path, blobs: Blobs, levels: int = 5) -> Iterator[Parcel]:
 
 
 def _parcel(row: Mapping[str, Any], reader: Reader) -> Parcel:
-    waiting = {modality: [_put(reader, one, modality) for one in row[column] or ()] for modality, column in COLUMNS}
+    waiting = {modality: [_put(reader, one, modality) for one in row.get(column) or ()] for modality, column in COLUMNS}
     messages = [
         {"role": turn["role"], "content": [_part(part, waiting) for part in turn["content"] or ()]}
         for turn in row["messages"] or ()
@@ -121,12 +126,12 @@ def _part(part: Mapping[str, Any], waiting: dict[Modality, list[str]]) -> dict[s
     match part:
         case {"type": "text", "text": str(text)}:
             return {"type": "text", "text": text}
-        case {"type": "image" | "audio" as modality}:
+        case {"type": "image" | "audio" | "numbers" as modality}:
             if not waiting[modality]:
                 raise ValueError(f"a placeholder, and there is no {modality} left for it")
             return {"type": modality, "sha256": waiting[modality].pop(0)}
         case _:
-            raise ValueError(f"a part is text, image or audio, not {part!r}")
+            raise ValueError(f"a part is text, image, audio or numbers, not {part!r}")
 
 
 def _put(reader: Reader, value: Any, modality: Modality) -> str:

@@ -34,6 +34,7 @@ from harken.feedback.exchange.turns import as_text, media
 from harken.feedback.records import kind_of, named_completions
 from harken.feedback.store import FeedbackStore
 from harken.types import (
+    MEDIA,
     Answer,
     Choice,
     Comparison,
@@ -41,7 +42,6 @@ from harken.types import (
     Edit,
     Feedback,
     Message,
-    Modality,
     Prompt,
     Ranking,
     Rating,
@@ -64,7 +64,6 @@ COLUMNS = (
     "count",
     FIELD,
 )
-MODALITIES: tuple[Modality, ...] = ("image", "audio")
 CHOICES: dict[str, Choice] = {"a": "a", "b": "b", "tie": "tie", "both_bad": "both_bad"}
 
 
@@ -80,7 +79,7 @@ def write(store: FeedbackStore, blobs: Blobs, out: BinaryIO, suffix: str = ".csv
             rows.writerow({name: escape(cell) for name, cell in cells.items()})
             tally.records += 1
         if item.answers:
-            tally.left["media (named by their hash)"] += len({one for m in MODALITIES for one in media(item.prompt, m)})
+            tally.left["media (named by their hash)"] += len({one for m in MEDIA for one in media(item.prompt, m)})
         count_left(tally, item, item.answers)
     tally.left = +tally.left
     text.detach()
@@ -162,7 +161,7 @@ def _own(row: Mapping[str, str], place: str, blobs: Blobs) -> Parcel:
     except KeyError as error:
         raise DataError(f"{place}: the column {FIELD!r} lacks completion {error}") from error
     for prompt in given.prompts:
-        for one in (one for modality in MODALITIES for one in media(prompt, modality)):
+        for one in (one for modality in MEDIA for one in media(prompt, modality)):
             if one not in blobs:
                 raise DataError(
                     f"{place}: prompt {prompt.id!r} shows {one}, which is not in {blobs.folder}; a table holds no "

@@ -1,8 +1,8 @@
-"""TRL's preference format: prompt, chosen, rejected, and the prompt's media in columns `images` and `audios`.
+"""TRL's preference format: prompt, chosen, rejected, the prompt's media in columns `images`, `audios` and `numbers`.
 
 Parquet, which `datasets` loads with the pictures in it, or JSON lines for prompts of words alone. Where some prompt
 has a medium, contents are lists of parts with a placeholder for each, as TRL wants them for models that see; else
-they are texts. `audios` is harken's own extension: TRL reads pictures.
+they are texts. `audios` and `numbers` (CSV) are harken's own extensions: TRL reads pictures.
 
 Held: comparisons with a winner, rankings (a row for every two completions in order), edits (the revision against what
 it revises). Not held, and counted: ties, both bad, ratings, comparisons across two prompts, rankings that order
@@ -35,7 +35,7 @@ from harken.feedback.store import FeedbackStore
 from harken.types import Answer, Comparison, Edit, Feedback, Message, Modality, Ranking, Rating, Text
 
 SUFFIXES = (".parquet", ".jsonl")
-COLUMNS: tuple[tuple[Modality, str], ...] = (("image", "images"), ("audio", "audios"))
+COLUMNS: tuple[tuple[Modality, str], ...] = (("image", "images"), ("audio", "audios"), ("numbers", "numbers"))
 PART: Column = {"type": "string", "text": "string"}
 
 
@@ -146,7 +146,7 @@ def _reply(text: str, parts: bool) -> list[dict[str, Any]]:
 
 def _media_of(row: Mapping[str, Any], modality: Modality, column: str) -> list[Any]:
     """A column of lists, or one of single media under the singular name."""
-    one = row.get(modality)
+    one = row.get(modality) if modality != column else None
     return list(row.get(column) or ([] if one is None else [one]))
 
 

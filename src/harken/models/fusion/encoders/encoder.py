@@ -4,6 +4,8 @@ import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
+import torch
+from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from harken.data.bounds import at_least
@@ -105,6 +107,67 @@ class Sound(ABC):
 
 def _of_channels(said: float | tuple[float, ...], pixels: Tensor) -> float | Tensor:
     return pixels.new_tensor(said)[:, None, None] if isinstance(said, tuple) else said
+
+
+@dataclass(frozen=True)
+class Series(ABC):
+    """The settings that every encoder of numbers has: vectors (one step) and time series.
+
+    Attributes:
+        channels: numbers a step, C.
+        max_steps: longest series.
+        stride: steps that one state stands for.
+        mean: taken from the numbers before all else; one for all channels, or one each.
+        spread: what they are divided by then; one for all channels, or one each.
+    """
+
+    channels: int = 1
+    max_steps: int = 256
+    stride: int = 1
+    mean: float | tuple[float, ...] = 0.0
+    spread: float | tuple[float, ...] = 1.0
+
+    def __post_init__(self) -> None:
+        at_least(self, "numbers", channels=1, max_steps=1, stride=1)
+        for name, said in (("mean", self.mean), ("spread", self.spread)):
+            each = said if isinstance(said, tuple) else (said,)
+            if isinstance(said, tuple) and len(said) != self.channels:
+                raise ValueError(f"numbers.{name} has {len(said)} numbers for {self.channels} channels; give one each")
+            if not all(math.isfinite(value) and (name == "mean" or value >= 1e-12) for value in each):
+                raise ValueError(f"numbers.{name} must be finite{' and above 0' * (name == 'spread')}, not {said}")
+
+    @property
+    def inputs(self) -> int:
+        """Numbers that one state is made of."""
+        return self.channels * self.stride
+
+    def tokens(self, length: int) -> int:
+        """States of a series of so many steps."""
+        return -(-length // self.stride)
+
+    def stacked(
+        self, series: Float[Tensor, "n T C"], lengths: Int[Tensor, " n"] | None
+    ) -> tuple[Float[Tensor, "n M S"], Bool[Tensor, "n M"]]:
+        """Steps as an encoder reads them: centred, scaled, `stride` of them side by side, zero beyond a series' end.
+
+        Args:
+            series: n of them, filled up on the right.
+            lengths: steps of each; all, if not said.
+        """
+        count, steps = series.shape[:2]
+        tokens = self.tokens(steps)
+        if lengths is None:
+            lengths = torch.full((count,), steps, device=series.device)
+        real = torch.arange(steps, device=series.device) < lengths[:, None]
+        mean, spread = (torch.as_tensor(said, device=series.device).to(series) for said in (self.mean, self.spread))
+        whole = series.new_zeros(count, tokens * self.stride, self.channels)
+        whole[:, :steps] = torch.where(real[..., None], (series - mean) / spread, 0.0)
+        starts = torch.arange(tokens, device=series.device) * self.stride
+        return whole.view(count, tokens, self.inputs), starts < lengths[:, None]
+
+    @abstractmethod
+    def build(self) -> Encoder:
+        """The encoder, with random weights."""
 
 
 def divides(heads: int, hidden: int, where: str) -> None:

@@ -1,4 +1,4 @@
-"""Concatenation: the modalities' vectors beside each other, through a hidden layer (late fusion; 1705.09406, 4.1)."""
+"""Concatenation: the modalities' vectors beside each other, through a hidden layer (1705.09406, section 3.1)."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -39,6 +39,17 @@ class Fuse(nn.Module, ABC):
         """Join what the modalities of B rows say."""
 
 
+class ReadBeside(Fuse):
+    """A way of joining whose streams a language model reads beside its own states, not in the media's places.
+
+    The places stay in the sequence, as tokens; what reads the streams finds them there.
+    """
+
+    @abstractmethod
+    def enter(self, decoder: nn.Module) -> None:
+        """Put what reads the streams among a decoder's layers, which are handed them as `memory`."""
+
+
 @dataclass(frozen=True)
 class FuseSettings(ABC):
     """The settings that every way of joining has.
@@ -46,7 +57,7 @@ class FuseSettings(ABC):
     Attributes:
         width: of the streams and of the shared state; that of the language head, where there is one, if not said.
         drop: how often in training a modality of a row is left out, so that a model learns to do without; the last one
-            of a row never is (2108.05702 names the trick; a policy, which samples as it is trained, leaves none out).
+            of a row never is (ModDrop, 1501.00102; a policy, which samples as it is trained, leaves none out).
     """
 
     width: int | None = None

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
-from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from harken.data.bounds import at_least
 from harken.models.fusion.encoders.encoder import Encoder, Sound
+from harken.models.fusion.recurrent import Recurrent, halves
 from harken.models.fusion.stream import Stream
 
 
@@ -29,8 +29,7 @@ class LogMelLstm(Sound):
     def __post_init__(self) -> None:
         super().__post_init__()
         at_least(self, "audio", mels=1, stack=1, hidden=2, layers=1)
-        if self.hidden % 2:
-            raise ValueError(f"audio.hidden must be even, for half of it reads each way, not {self.hidden}")
+        halves(self.hidden, True, "audio")
 
     def tokens(self, length: int) -> int:
         """States of a clip of so many frames: one for each stack, the last perhaps not full."""
@@ -47,8 +46,7 @@ class LogMelLstmEncoder(Encoder):
     def __init__(self, settings: LogMelLstm):
         super().__init__()
         self.width, self.stack = settings.hidden, settings.stack
-        size = settings.mels * settings.stack
-        self.lstm = nn.LSTM(size, settings.hidden // 2, settings.layers, batch_first=True, bidirectional=True)
+        self.lstm = Recurrent("lstm", settings.mels * settings.stack, settings.hidden, settings.layers, True)
         self.norm = nn.LayerNorm(settings.hidden)
 
     def forward(self, media: Float[Tensor, "B F T"], lengths: Int[Tensor, " B"] | None = None) -> Stream:
@@ -59,8 +57,5 @@ class LogMelLstmEncoder(Encoder):
         missing = media.new_zeros(clips, bands, -frames % self.stack)
         whole = torch.cat([media * real[:, None], missing], 2)
         steps = whole.transpose(1, 2).reshape(clips, -1, bands * self.stack)
-        counts = -(-lengths // self.stack)
-        packed = pack_padded_sequence(steps, counts.cpu(), batch_first=True, enforce_sorted=False)
-        states, _ = pad_packed_sequence(self.lstm(packed)[0], batch_first=True, total_length=steps.shape[1])
-        real = torch.arange(steps.shape[1], device=media.device) < counts[:, None]
-        return Stream(self.norm(states) * real[..., None], real)
+        read = self.lstm(steps, -(-lengths // self.stack))
+        return Stream(self.norm(read.states) * read.real[..., None], read.real)

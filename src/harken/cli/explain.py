@@ -1,0 +1,151 @@
+"""`harken explain`: why did a model give this answer, or a reward model this score?"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import torch
+import typer
+
+from harken.cli.options import console
+from harken.cli.session import Stop, doors
+from harken.data.blobs import Blobs
+from harken.data.encoded import EncodedPrompts
+from harken.data.prompts import load_prompts
+from harken.evaluate.explain.explanation import explain
+from harken.evaluate.explain.page import Page, write_page
+from harken.evaluate.explain.reading import mean_colour, neutral_token
+from harken.evaluate.explain.shown import Explained
+from harken.evaluate.explain.target import Budget, Likelihood, Score, Target
+from harken.models.generate import Decoding
+from harken.models.load import Dtype, load_model, weights_dtype
+from harken.models.model import Model
+from harken.pipeline.ask import read_held_out
+from harken.reward.model import RewardModel, is_reward_folder, load_reward_model
+from harken.train.answering import Sampling, sample_completions
+from harken.types import Completion, Prompt
+
+app = typer.Typer(add_completion=False)
+MODEL = typer.Argument(..., help="A policy's or a reward model's folder, or a policy's name on the Hugging Face hub")
+PROMPTS = typer.Argument(
+    ..., metavar="PROMPTS...", help="Files of prompts (JSON Lines); a run's folder stands for its held-out prompts"
+)
+OUT = typer.Option(Path("explain.html"), "--out", help="The page.")
+LIMIT = typer.Option(5, "--limit", min=1, help="Only so many prompts, the first ones.")
+CHOSEN = typer.Option(
+    None, "--id", metavar="ID", help="Only the prompt of this id; may be said again.", show_default=False
+)
+ANSWER = typer.Option(None, "--answer", help="Explain this answer and not the model's own.", show_default=False)
+REWARD = typer.Option(
+    None, "--reward", help="A reward model's folder: explain its score of the answers too.", show_default=False
+)
+MAX_TOKENS = typer.Option(64, "--max-tokens", min=1, help="The longest answer of the model's own.")
+POINTS = typer.Option(256, "--points", min=8, help="Most points of an integral; fewer are quicker and coarser.")
+DTYPE = typer.Option("auto", "--dtype", help="auto, float32 or bfloat16: the type of the weights.")
+
+
+@app.command(
+    help="Why this answer? A page that says for each prompt how much its picture, sound and words mattered (exact "
+    "Shapley values), where in them (integrated gradients), and where the model looked (attention rollout): of the "
+    "answer that the policy itself finds best, or of --answer TEXT; and of a reward model's score.\n\n"
+    "harken explain runs/demo/aligned runs/demo --reward runs/demo/reward --out page.html\n\n"
+    "harken explain runs/demo/aligned prompts.jsonl --limit 5 --out page.html"
+)
+def explain_(  # noqa: PLR0913, PLR0917  (an option each)
+    model: str = MODEL,
+    prompts: list[Path] = PROMPTS,
+    out: Path = OUT,
+    limit: int = LIMIT,
+    chosen: list[str] | None = CHOSEN,
+    answer: str | None = ANSWER,
+    reward: Path | None = REWARD,
+    max_tokens: int = MAX_TOKENS,
+    points: int = POINTS,
+    dtype: str = DTYPE,
+) -> None:
+    """Load, answer, take apart, write."""
+    with doors(Stop()), TemporaryDirectory() as scratch:
+        if dtype not in Dtype.__args__:  # type: ignore[attr-defined]
+            raise ValueError(f"--dtype is one of {', '.join(Dtype.__args__)}, not {dtype!r}")  # type: ignore[attr-defined]
+        blobs = Blobs(Path(scratch), flush=False)
+        asked = _choose(_read(prompts, blobs), chosen or [], limit)
+        policy, judge = _load(model, reward, weights_dtype(dtype))  # type: ignore[arg-type]
+        answers = _answers(policy, asked, blobs, answer, max_tokens)
+        targets: list[Target] = [Likelihood(policy)] if policy is not None else []
+        targets += [Score(judge)] if judge is not None else []
+        explained: list[Explained] = []
+        for prompt, completion in zip(asked, answers, strict=True):
+            explained.append(explain(targets, prompt, completion, blobs, Budget.of(targets[0].model, points)))
+            shares = ", ".join(f"{s.name} {s.signed}" for s in explained[-1].views[0].shares)
+            console.print(f"{prompt.id}: {completion.text!r} ({shares})", highlight=False, markup=False, soft_wrap=True)
+        write_page(out, _page(targets, model, reward, explained))
+    console.print(f"page: {out.resolve()}", highlight=False, soft_wrap=True)
+
+
+def _read(named: Sequence[Path], blobs: Blobs) -> list[Prompt]:
+    """The prompts of files and of runs' folders, each id once."""
+    found: dict[str, Prompt] = {}
+    for path in named:
+        made = read_held_out(path, blobs) if path.is_dir() else load_prompts(path, blobs)
+        for prompt in made:
+            if found.setdefault(prompt.id, prompt) != prompt:
+                raise ValueError(f"{path}: the id {prompt.id!r} is that of another prompt too; rename one of them")
+    return list(found.values())
+
+
+def _choose(prompts: Sequence[Prompt], ids: Sequence[str], limit: int) -> list[Prompt]:
+    """The prompts of some ids, or the first ones."""
+    known = {prompt.id: prompt for prompt in prompts}
+    for name in ids:
+        if name not in known:
+            shown = ", ".join(list(known)[:5])
+            raise ValueError(f"--id {name}: there is no such prompt; the first are {shown}")
+    return [known[name] for name in ids] if ids else list(prompts)[:limit]
+
+
+def _load(model: str, reward: Path | None, dtype: torch.dtype) -> tuple[Model | None, RewardModel | None]:
+    """Who answers and who scores."""
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    if is_reward_folder(Path(model)):
+        if reward is not None:
+            raise ValueError(
+                f"{model} is a reward model already; give --reward, or a policy as MODEL, but not two of them"
+            )
+        return None, load_reward_model(Path(model), dtype=dtype).to(device)
+    judge = None if reward is None else load_reward_model(reward, dtype=dtype).to(device)
+    return load_model(model, dtype).to(device), judge
+
+
+def _answers(
+    policy: Model | None, prompts: Sequence[Prompt], blobs: Blobs, text: str | None, longest: int
+) -> list[Completion]:
+    """The answer to each prompt: what was given, the policy's greedy one, or a good one that the prompt names."""
+    if text is not None:
+        return [Completion("given", prompt.id, text, "given") for prompt in prompts]
+    if policy is not None:
+        how = Sampling("the policy's own", 1, Decoding(longest, temperature=0.0), 0, batch=8)
+        return sample_completions(policy, prompts, EncodedPrompts(policy.processor, blobs), how)
+    bare = [prompt.id for prompt in prompts if not prompt.references]
+    if bare:
+        raise ValueError(
+            f"a reward model writes no answers, and prompt {bare[0]!r} has no references: say --answer TEXT, or name a "
+            "policy's folder as MODEL and this one as --reward"
+        )
+    return [Completion("reference", prompt.id, prompt.references[0], "the prompt's reference") for prompt in prompts]
+
+
+def _page(targets: Sequence[Target], model: str, reward: Path | None, explained: Sequence[Explained]) -> Page:
+    """The page, with what was taken for blank."""
+    first = targets[0].model
+    processor = first.processor
+    blanks = f"The token that says nothing is {processor.tokenizer.convert_ids_to_tokens(neutral_token(processor))}."
+    if "image" in processor.placeholders:
+        blanks = f"The flat colour is rgb{mean_colour(first)}. {blanks}"
+    also = f", and its score by {reward}" if reward is not None else ""
+    count = f"{len(explained)} prompt" + ("s" if len(explained) > 1 else "")
+    subtitle = (
+        f"{model}, on {count}{also}: how much each part of a prompt mattered, where in it, and where the model looked."
+    )
+    return Page(
+        "Why these answers?" if targets[0].kind == "policy" else "Why these scores?", subtitle, explained, blanks
+    )
