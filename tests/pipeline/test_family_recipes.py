@@ -8,9 +8,11 @@ from typing import Any
 import pytest
 import torch
 
+from harken.models.fusion import fuse, heads, parts
 from harken.models.fusion.build import FamilyConfig
 from harken.models.fusion.parts import PartError
 from harken.pipeline.recipe import RecipeError, read_recipe
+from harken.pipeline.stages import stages
 
 sys.path.insert(0, str(Path(__file__).parent))
 
@@ -109,3 +111,17 @@ def test_an_error_is_one_line_that_ends(tmp_path):
     with pytest.raises(RecipeError) as refused:
         read_recipe(written(tmp_path, model={"fuse": {"name": "gatd"}}))
     assert re.fullmatch(r"model: fuse\.name: there is no 'gatd'; did you mean 'gated'\?", str(refused.value))
+
+
+def test_the_page_of_the_family_names_every_part():
+    page = (Path(__file__).parents[2] / "docs" / "family.md").read_text()
+    rooms = [*(package for package, _ in parts.ENCODERS.values()), fuse, heads]
+    missing = [name for room in rooms for name in parts.names_in(room) if f"`{name}`" not in page]
+    assert not missing
+
+
+def test_the_recipes_of_the_page_are_what_it_says():
+    recipes = Path(__file__).parents[2] / "recipes"
+    alone, beside = (read_recipe(recipes / f"{name}.yaml") for name in ("heads", "answer_and_classify"))
+    assert [stage.verb for stage in stages(alone)] == ["sft", "evaluate"]
+    assert {stage.verb for stage in stages(beside)} == {"sft", "collect", "reward", "align", "evaluate", "report"}

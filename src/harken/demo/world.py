@@ -16,6 +16,7 @@ from harken.demo.annotators import annotators
 from harken.demo.gold import gold
 from harken.demo.manners import MANNERS
 from harken.demo.tasks import LARGEST_ADDEND, QUESTIONS, Maker, Source
+from harken.pipeline.predicting import speaks
 from harken.pipeline.recipe import Recipe, RecipeError
 from harken.pipeline.settings import DataConfig
 from harken.pipeline.world import World
@@ -87,7 +88,9 @@ def _world(source: Source, recipe: Recipe, blobs: Blobs, *notices: str) -> World
 
 
 def _annotated(recipe: Recipe) -> tuple[str, ...]:
-    """Who annotates, where that is not a person."""
+    """Who annotates, where that is not a person, and where anybody does."""
+    if not speaks(recipe.model):
+        return ()
     judge = recipe.feedback.judge
     if recipe.feedback.annotator == "judge" and judge is not None:
         return (f"The annotator of this run is a model, {judge.model}, and not a person.",)
