@@ -107,7 +107,7 @@ FAMILY = FamilyConfig(
 def encoders(said: Said, blobs: Blobs, size: Size, seed: int) -> Scoring:
     """harken's own encoders, trained from nothing."""
     seen = any(isinstance(p, Image) for prompt in said.prompts.values() for p in prompt.messages[0].parts)
-    family = replace(FAMILY, audio=None) if seen else replace(FAMILY, image=None)
+    family = replace(FAMILY, encoders={**FAMILY.encoders, "audio" if seen else "image": None})
     config = RewardConfig(
         RewardModelConfig(HEADS, trunk="encoders", family=family),
         criterion=said.criterion,

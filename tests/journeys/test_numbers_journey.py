@@ -34,6 +34,7 @@ def tasks(blobs: Blobs, count: int, seed: int) -> list[tuple[Prompt, str]]:
     return made
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["mlp", "gru"])
 def test_a_model_learns_whether_a_series_rises(kind, tmp_path):
     torch.set_num_threads(1)

@@ -53,6 +53,7 @@ def test_it_learns_and_is_judged_with_intervals_and_then_has_nothing_to_do(tmp_p
     assert "12 held-out prompts" in shown and "shade" in shown and "absolute error" in shown
 
 
+@pytest.mark.slow
 def test_a_stopped_run_goes_on_to_the_same_bits(tmp_path):
     moved = {"image": {"shift": 1}, "audio": {"bands": 2, "frames": 3}}
     recipe = prepared(
@@ -72,6 +73,7 @@ def test_a_stopped_run_goes_on_to_the_same_bits(tmp_path):
     assert same(tmp_path / "whole", tmp_path / "a")
 
 
+@pytest.mark.slow
 def test_training_goes_on_from_a_folder(tmp_path):
     run(prepared(tmp_path), tmp_path / "first")
     begun = {"path": str(tmp_path / "first" / "sft")}

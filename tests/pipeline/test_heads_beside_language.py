@@ -61,6 +61,7 @@ def right(model: Model, folder: Path) -> float:
     return float((said == targets).float().mean())
 
 
+@pytest.mark.slow
 def test_answers_and_heads_are_learnt_at_once_and_weights_move(tmp_path):
     done, told = run(speaking(tmp_path), tmp_path / "run", only=("sft",))
     model = load_model(done.folder / "sft")

@@ -51,6 +51,7 @@ def test_other_refusals():
         search("reward", {}, "feedback.annotator=me")
 
 
+@pytest.mark.slow
 def test_a_stage_without_spaces_has_some_around_the_recipe():
     found = search("sft", {}, "sft.optimizer.rate=0.008").spaces
     assert found["sft.optimizer.rate"] == Range(0.001, 0.064, log=True)
@@ -64,6 +65,7 @@ def test_a_stage_without_spaces_has_some_around_the_recipe():
     assert "align.optimizer.rate" in search("align", {}).spaces
 
 
+@pytest.mark.slow
 def test_a_recipe_without_measures_gets_ten():
     found = search("sft", {"sft.optimizer.rate": "1e-4..1e-2:log"})
     assert found.recipe.sft.stopping.every == 90

@@ -110,6 +110,7 @@ def test_what_mattered_needs_trials(tmp_path):
     assert sum(found.values()) == pytest.approx(1)
 
 
+@pytest.mark.slow
 def test_another_search_is_refused_and_more_trials_are_not(tmp_path):
     opened(tmp_path, trials=4).close()
     opened(tmp_path, trials=9).close()

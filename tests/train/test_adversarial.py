@@ -270,6 +270,7 @@ class Planted:
         return float((said == batch.labels["kind"]).float().mean())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("norm", ["group", "batch"])
 def test_training_against_it_holds_under_it(norm):
     image = {

@@ -109,6 +109,7 @@ def flat(module: nn.Module) -> torch.Tensor:
     return torch.cat([tensor.detach().flatten().float() for tensor in module.state_dict().values()])
 
 
+@pytest.mark.slow
 def test_a_run_stopped_at_any_step_goes_on_to_the_same_bits(tmp_path):
     """With augmentation, an attack, parts and early stopping."""
     often = StoppingConfig(every=2, share=0.2)

@@ -161,6 +161,7 @@ def test_a_part_at_zero_stays_as_it_is_with_its_batch_norms():
     assert not any(torch.equal(before[name], free[name]) for name in before if "running" in name)
 
 
+@pytest.mark.slow
 def test_in_half_precision_weights_stay_whole_and_learn():
     model = trained(steps=40, precision="bfloat16")
     assert {p.dtype for p in model.parameters()} == {torch.float32}
