@@ -8,8 +8,6 @@ learnt from; with --test (a folder of the same form) its speakers, pictures and 
 learnt from.
 """
 
-import argparse
-import json
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -23,6 +21,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 import harken.models.fusion.fuse
+from benchmarks.family.command import begun, parser_of, write_figures
 from benchmarks.family.sounds import Wave, log_mels, recordings_in
 from benchmarks.family.tables import encoding_of, table_of
 from benchmarks.reward.intervals import over_draws
@@ -231,16 +230,13 @@ def one_speaker(learnt: World, judged: World, seed: int, steps: int, bar: Any) -
 
 def main() -> None:
     """Learn, judge, print and write."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--train", type=Path, required=True, help="folder with mnist, fsdd and esc10")
-    parser.add_argument("--test", type=Path, help="folder of the same form, with speakers nobody has learnt from")
-    parser.add_argument("--json", type=Path, required=True, help="where the figures are written")
+    parser = parser_of(
+        __doc__, "folder with mnist, fsdd and esc10", "folder of the same form, with speakers nobody has learnt from"
+    )
     parser.add_argument("--seeds", type=int, default=2)
     parser.add_argument("--steps", type=int, default=500)
-    parser.add_argument("--threads", type=int, default=2)
-    said = parser.parse_args()
-    torch.set_num_threads(said.threads)
-    begun, world = time.monotonic(), read_world(said.train)
+    said = begun(parser)
+    started, world = time.monotonic(), read_world(said.train)
     pictures = len(world.digits) - 5000
     seen = World(world.pictures[:pictures], world.digits[:pictures], world.voices, world.noises[::2])
     kept = World(world.pictures[pictures:], world.digits[pictures:], world.voices, world.noises[1::2])
@@ -263,9 +259,8 @@ def main() -> None:
             table[name][column] = {"accuracy": round(share.rate, 4), "interval over runs": spread[1:]}
             print(f"{name:20s} {column:20s} {share.rate:.3f}  {spread[1:]}", flush=True)
     figures = {"table": table, "splits": list(splits), "seeds": said.seeds, "steps": said.steps}
-    figures["minutes"] = round((time.monotonic() - begun) / 60, 2)
-    said.json.parent.mkdir(parents=True, exist_ok=True)
-    said.json.write_text(json.dumps(figures, indent=2) + "\n")
+    figures["minutes"] = round((time.monotonic() - started) / 60, 2)
+    write_figures(said.json, figures)
 
 
 if __name__ == "__main__":

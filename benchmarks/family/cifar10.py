@@ -6,14 +6,12 @@ Without --test, 5,000 pictures of the training folder that are not learnt from a
 mean of a picture's and its mirror image's. Stopped and started again with the same --work, it goes on where it was.
 """
 
-import argparse
-import json
 import time
-from pathlib import Path
 
 import torch
 from torch import Tensor
 
+from benchmarks.family.command import begun, parser_of, resumable, write_figures
 from benchmarks.family.pictures import CLASSES, Pictures, read_pictures
 from benchmarks.family.tables import encoding_of, table_of
 from benchmarks.family.work import in_work
@@ -76,16 +74,9 @@ def split(pictures: Pictures) -> tuple[Pictures, Pictures]:
 
 def main() -> None:
     """Train, judge, print and write."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--train", type=Path, required=True, help="folder with train.npz")
-    parser.add_argument("--test", type=Path, help="folder with test.npz of the same form")
-    parser.add_argument("--json", type=Path, required=True, help="where the figures are written")
-    parser.add_argument("--work", type=Path, help="folder for checkpoints; a second start goes on from them")
-    parser.add_argument("--epochs", type=float, default=30.0)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--threads", type=int, default=2)
-    said = parser.parse_args()
-    torch.set_num_threads(said.threads)
+    parser = parser_of(__doc__, "folder with train.npz", "folder with test.npz of the same form")
+    resumable(parser, 30.0)
+    said = begun(parser)
     learnt, kept = split(read_pictures(said.train, "train"))
     judged = read_pictures(said.test, "test") if said.test else kept
     model = new_predictor(family(), [], said.seed)
@@ -108,8 +99,7 @@ def main() -> None:
         "seed": said.seed,
         "weights": sum(p.numel() for p in model.parameters()),
     }
-    said.json.parent.mkdir(parents=True, exist_ok=True)
-    said.json.write_text(json.dumps(figures, indent=2) + "\n")
+    write_figures(said.json, figures)
     print(f"accuracy {share.rate:.4f} ({share.low:.4f} to {share.high:.4f}), {figures['minutes']} minutes")
 
 

@@ -7,8 +7,6 @@ network learns from the first label alone, from the majority, from the three peo
 confusions say of each picture (Dawid and Skene 1979). Judged on true labels of pictures that are not learnt from.
 """
 
-import argparse
-import json
 import time
 from pathlib import Path
 
@@ -17,6 +15,7 @@ import torch
 from torch import Tensor
 
 from benchmarks.family.cifar10 import BATCH, HELD_OUT, SPLIT, family, logits_of, training
+from benchmarks.family.command import begun, parser_of, resumable, write_figures
 from benchmarks.family.pictures import CLASSES, read_pictures
 from benchmarks.family.tables import table_of
 from benchmarks.family.work import in_work
@@ -56,18 +55,11 @@ def teachings(labels: dict[str, Tensor]) -> dict[str, Tensor]:
 
 def main() -> None:
     """Learn, judge, print and write."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--train", type=Path, required=True, help="folder with CIFAR-10's train.npz")
+    parser = parser_of(__doc__, "folder with CIFAR-10's train.npz", "folder with test.npz")
     parser.add_argument("--labels", type=Path, required=True, help="folder with cifar10n_labels.npz")
-    parser.add_argument("--test", type=Path, help="folder with test.npz")
-    parser.add_argument("--json", type=Path, required=True, help="where the figures are written")
-    parser.add_argument("--work", type=Path, help="folder for checkpoints; a second start goes on from them")
-    parser.add_argument("--epochs", type=float, default=10.0)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--threads", type=int, default=2)
-    said = parser.parse_args()
-    torch.set_num_threads(said.threads)
-    begun, pictures = time.monotonic(), read_pictures(said.train, "train")
+    resumable(parser, 10.0)
+    said = begun(parser)
+    started, pictures = time.monotonic(), read_pictures(said.train, "train")
     with np.load(said.labels / "cifar10n_labels.npz", allow_pickle=False) as arrays:
         labels = {name: torch.from_numpy(arrays[name].astype(np.int64)) for name in (*PEOPLE, "aggre_label")}
     order = torch.randperm(len(pictures.labels), generator=torch.Generator().manual_seed(SPLIT))
@@ -85,9 +77,8 @@ def main() -> None:
         found[name] = {"accuracy": round(share.rate, 4), "interval": [round(share.low, 4), round(share.high, 4)]}
         print(f"{name:24s} {share.rate:.4f} ({share.low:.4f} to {share.high:.4f})", flush=True)
     figures = {"teachings": found, "epochs": said.epochs, "seed": said.seed, "pictures": len(judged.labels)}
-    figures["minutes"] = round((time.monotonic() - begun) / 60, 2)
-    said.json.parent.mkdir(parents=True, exist_ok=True)
-    said.json.write_text(json.dumps(figures, indent=2) + "\n")
+    figures["minutes"] = round((time.monotonic() - started) / 60, 2)
+    write_figures(said.json, figures)
 
 
 if __name__ == "__main__":

@@ -7,9 +7,7 @@ from are mixtures of two training clips with soft targets (1711.10282): a stretc
 answer is the mean over stretches of it.
 """
 
-import argparse
 import csv
-import json
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +16,7 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
+from benchmarks.family.command import begun, parser_of, write_figures
 from benchmarks.family.sounds import Wave, log_mels, recordings_in
 from benchmarks.family.tables import encoding_of, table_of
 from harken.data.augment.media import Augmentation
@@ -153,16 +152,11 @@ def answers(model: Predictor, clips: Clips) -> torch.Tensor:
 
 def main() -> None:
     """Learn, judge, print and write."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--train", type=Path, required=True, help="folder with manifest.csv and foldN.zip")
-    parser.add_argument("--test", type=Path, help="folder of the same form")
-    parser.add_argument("--json", type=Path, required=True, help="where the figures are written")
+    parser = parser_of(__doc__, "folder with manifest.csv and foldN.zip", "folder of the same form")
     parser.add_argument("--steps", type=int, default=700)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--threads", type=int, default=2)
-    said = parser.parse_args()
-    torch.set_num_threads(said.threads)
-    begun, clips = time.monotonic(), read_clips(said.train)
+    said = begun(parser)
+    started, clips = time.monotonic(), read_clips(said.train)
     parts: dict[str, torch.Tensor] = {}
     if said.test:
         judged = read_clips(said.test)
@@ -180,11 +174,10 @@ def main() -> None:
         "interval": [round(share.low, 4), round(share.high, 4)],
         "parts": {name: round(float(right.float().mean()), 4) for name, right in parts.items()},
         "clips": share.count,
-        "minutes": round((time.monotonic() - begun) / 60, 2),
+        "minutes": round((time.monotonic() - started) / 60, 2),
         "seed": said.seed,
     }
-    said.json.parent.mkdir(parents=True, exist_ok=True)
-    said.json.write_text(json.dumps(figures, indent=2) + "\n")
+    write_figures(said.json, figures)
     print(f"accuracy {share.rate:.4f} ({share.low:.4f} to {share.high:.4f})")
 
 

@@ -26,9 +26,10 @@ def test_settings_and_progress_are_plain_drawings():
 
 
 def test_one_trial_and_early_ends_alone_can_be_drawn():
-    check_svg(slices(DOTS[:1], [Setting("rate", (1.0,))], "t", "m"))
-    check_svg(slices(DOTS[-1:], [Setting("rate", (1.0,))], "t", "m"))
-    check_svg(progress(DOTS[-1:], "t", "m"))
+    alone = check_svg(slices(DOTS[:1], [Setting("rate", (1.0,))], "t", "m"))
+    assert "rate" in alone and "best" in alone
+    assert "rate" in check_svg(slices(DOTS[-1:], [Setting("rate", (1.0,))], "t", "m"))
+    assert "m" in check_svg(progress(DOTS[-1:], "t", "m"))
 
 
 def test_what_cannot_be_drawn_is_refused():

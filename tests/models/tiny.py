@@ -1,5 +1,7 @@
 """A tiny model of the family, and prompts of every mixture of modalities."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 
@@ -22,8 +24,8 @@ TINY = FamilyConfig(
 CORPUS = ["Which number is it? It is 42.", "The picture shows 7, and the voice says 8."]
 
 
-def tiny_model(seed: int = 0, config: FamilyConfig = TINY) -> Model:
-    trunk, processor = build(config, CORPUS, seed)
+def tiny_model(seed: int = 0, config: FamilyConfig = TINY, corpus: Sequence[str] = CORPUS) -> Model:
+    trunk, processor = build(config, corpus, seed)
     # Random weights from a wide distribution: else every log-probability is nearly that of a uniform choice.
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():

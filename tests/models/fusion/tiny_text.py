@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from tiny import tiny_model
 from tokenizers import pre_tokenizers
 from transformers import (
     BertConfig,
@@ -24,8 +25,7 @@ from transformers import (
     T5Tokenizer,
 )
 
-from harken.data.processor import Processor
-from harken.models.fusion.build import FamilyConfig, build
+from harken.models.fusion.build import FamilyConfig
 from harken.models.model import Model
 from harken.types import Message, Prompt, Text
 
@@ -66,14 +66,7 @@ def text_family(text: Mapping[str, Any], fuse: str = "joined", **encoders: Mappi
 
 
 def text_model(family: FamilyConfig, seed: int = 0) -> Model:
-    trunk, processor = build(family, CORPUS, seed)
-    # As in tiny.py: else every log-probability is nearly that of a uniform choice.
-    generator = torch.Generator().manual_seed(seed)
-    with torch.no_grad():
-        for parameter in trunk.parameters():
-            if parameter.dim() > 1:
-                parameter.add_(torch.randn(parameter.shape, generator=generator) * 0.15)
-    return Model(trunk.eval(), Processor(processor)).eval()
+    return tiny_model(seed, family, CORPUS)
 
 
 def said(*texts: str, name: str = "p") -> Prompt:
