@@ -219,6 +219,19 @@ def test_an_endpoint_is_an_address_and_its_key_a_variable(monkeypatch):
                 Endpoints([wrong])
 
 
+@pytest.mark.parametrize("streamed", [False, True])
+def test_what_no_store_can_keep_of_a_models_text_is_a_replacement_letter(people, streamed):
+    said = "a\0b\ud800c"
+    event = {"choices": [{"delta": {"content": said}, "finish_reason": None}]}
+    lines = f"data: {json.dumps(event)}\n\ndata: [DONE]\n\n".encode()
+    with judging(lambda body: lines if streamed else said) as model:
+        p = with_models(people, model.url)
+        found = talk(p.client("ann"), turn())
+        assert found[-1] == {"kept": True}
+        assert [one.text for one in kept_of(p)] == [text_of(found)]
+        assert text_of(found) == "a\ufffdb\ufffdc"
+
+
 def test_a_key_goes_to_its_server_and_answers_without_a_stream_are_taken(people, monkeypatch):
     monkeypatch.setenv("SOME_KEY", "secret")
     with judging(lambda body: "Yes.") as model:

@@ -32,6 +32,11 @@ _FROM: dict[str, Callable[[Mapping[str, Any]], Feedback]] = {
 }
 
 
+def keepable(text: str) -> str:
+    """A model's text as every store can keep it: a replacement letter for a NUL, and for half a letter."""
+    return text.replace("\0", "\ufffd").encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+
+
 def kind_of(said: Feedback) -> str:
     """The name of a kind of feedback."""
     return NAMES[type(said)]

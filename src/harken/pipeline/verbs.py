@@ -19,6 +19,7 @@ from harken.feedback.annotators.annotator import Annotator
 from harken.feedback.annotators.human import HumanAnnotator
 from harken.feedback.collect import CollectReport, collect
 from harken.feedback.queue import Compare, Staff, assign_pairs, plan_questions
+from harken.feedback.records import keepable
 from harken.feedback.store import FeedbackStore
 from harken.models.load import Dtype, load_model, weights_dtype
 from harken.models.model import Model
@@ -146,7 +147,8 @@ def collect_human_feedback(
     config = completions or CompletionsConfig(each=2)
     asked = _prompts(prompts, at.blobs)[: config.prompts]
     how = Sampling("model", config.each, config.decoding, derive(at.seed, "completions"))
-    made = sample_completions(model, asked, EncodedPrompts(model.processor, at.blobs), how)
+    sampled = sample_completions(model, asked, EncodedPrompts(model.processor, at.blobs), how)
+    made = [replace(one, text=keepable(one.text)) for one in sampled]
     answering = [HumanAnnotator("me", at.blobs)] if isinstance(annotator, str) else annotator
     listed = list(answering) if isinstance(answering, Sequence) else [answering]
     with FeedbackStore(store) as opened:

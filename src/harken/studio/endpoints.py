@@ -14,6 +14,7 @@ from typing import Any
 import httpx2
 
 from harken.data.openai import ServerError, check_address
+from harken.feedback.records import keepable
 
 SECONDS = httpx2.Timeout(120.0, connect=5.0)
 LONGEST = 200_000
@@ -39,7 +40,7 @@ class Piece:
     """A piece of an answer.
 
     Attributes:
-        text: as it came.
+        text: as it came, but for what no store can keep.
         finished: with the last piece, whether the answer ended by itself; else None.
     """
 
@@ -148,14 +149,14 @@ async def _pieces(response: httpx2.Response, number: int) -> AsyncIterator[Piece
             if letters > LONGEST:
                 raise ServerError(f"model server {number + 1} wrote more than {LONGEST} letters")
             if text:
-                yield Piece(text)
+                yield Piece(keepable(text))
     raise ServerError(f"model server {number + 1} broke off in the middle of its answer; ask again")
 
 
 def _whole(data: bytes, number: int) -> Piece:
     try:
         choice = _json(data.decode(), number)["choices"][0]
-        return Piece(str(choice["message"]["content"] or ""), choice.get("finish_reason", "stop") == "stop")
+        return Piece(keepable(str(choice["message"]["content"] or "")), choice.get("finish_reason", "stop") == "stop")
     except (KeyError, IndexError, TypeError, ValueError) as error:
         raise ServerError(f"model server {number + 1} does not speak OpenAI's API") from error
 

@@ -13,7 +13,7 @@ from sqlalchemy import func, select
 from harken.data.blobs import Blobs
 from harken.feedback.desk.keeping import NewItem
 from harken.feedback.intake import answer_record
-from harken.feedback.records import named_completions, prompt_from_json
+from harken.feedback.records import keepable, named_completions, prompt_from_json
 from harken.feedback.schema import answers, prompts
 from harken.feedback.store import FeedbackStore
 from harken.studio.state import Studio
@@ -134,9 +134,8 @@ def _id(policy: str, made: Completion) -> str:
 
 
 def _completions(path: Path) -> list[Completion]:
-    """As a model wrote them, but for NULs, which PostgreSQL keeps in no text and nobody can read."""
     found = [Completion(**json.loads(line)) for line in path.read_text(encoding="utf-8").splitlines()]
-    return [replace(one, text=one.text.replace("\0", "\ufffd")) for one in found]
+    return [replace(one, text=keepable(one.text)) for one in found]
 
 
 def bring(studio: Studio, run: Path, lesson: Lesson) -> None:

@@ -57,6 +57,8 @@ def judging(says: Callable[[Any], Any]) -> Iterator[FakeJudge]:
             with fake.lock:
                 fake.now -= 1
             self.send_response(503 if busy else 200)
+            if data.startswith(b"data:"):
+                self.send_header("content-type", "text/event-stream")
             self.send_header("content-length", str(len(data)))
             self.end_headers()
             self.wfile.write(data)
