@@ -9,6 +9,7 @@ from urllib.parse import quote
 
 import httpx2
 
+from harken.data.lines import Lines
 from harken.data.whole import whole
 from harken.feedback.records import feedback_from_json, prompt_to_json
 from harken.types import Answer, Completion, Modality, Prompt
@@ -108,8 +109,7 @@ class StudioClient:
             StudioError: if it is refused.
         """
         with self._stream("/api/v1/answers", params={"after": after}) as response:
-            for line in response.iter_lines():
-                row = json.loads(line)
+            for row in _rows(response):
                 said = feedback_from_json(row["kind"], row["said"])
                 told = (row["seconds"], row["amends"], row["count"])
                 yield row["seq"], Answer(row["key"], row["annotator"], row["annotator_kind"], said, *told)
@@ -155,3 +155,10 @@ class StudioClient:
 
     def _away(self, error: Exception) -> str:
         return f"{self._client.base_url} cannot be reached ({error}); is the studio running?"
+
+
+def _rows(response: httpx2.Response) -> Iterator[Mapping[str, Any]]:
+    lines = Lines()
+    for piece in response.iter_bytes():
+        yield from map(json.loads, lines.add(piece))
+    yield from map(json.loads, lines.rest())

@@ -7,6 +7,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from harken.data.lines import lines_of
+
 NORMAL = 1.959963984540054
 """The 97.5th percentile of the standard normal distribution."""
 
@@ -155,7 +157,7 @@ def append(path: Path, judged: Judged) -> None:
 def read(path: Path) -> list[Judged]:
     """What was written; half a line, of a process that was killed, is passed over."""
     out = []
-    for line in path.read_text(errors="replace").splitlines() if path.exists() else ():
+    for line in lines_of(path, errors="replace") if path.exists() else ():
         try:
             said = json.loads(line)
         except json.JSONDecodeError:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from harken.data.blobs import Blobs
 from harken.data.encoded import EncodedPrompts
+from harken.data.lines import lines_of
 from harken.data.seeds import derive
 from harken.feedback.annotators.annotator import Annotator
 from harken.feedback.annotators.human import HumanAnnotator
@@ -70,7 +71,7 @@ def read_held_out(folder: Path, blobs: Blobs) -> list[Prompt]:
             f"{folder} holds no held-out prompts (rounds/N/held_out.jsonl); name a run's folder after "
             "`harken evaluate`, or a file of prompts"
         )
-    prompts = [prompt_from_json(json.loads(line)) for line in found[-1].read_text(encoding="utf-8").splitlines()]
+    prompts = [prompt_from_json(json.loads(line)) for line in lines_of(found[-1])]
     kept = Blobs(folder / "blobs")
     for part in (part for prompt in prompts for message in prompt.messages for part in message.parts):
         if not isinstance(part, Text):
@@ -80,7 +81,7 @@ def read_held_out(folder: Path, blobs: Blobs) -> list[Prompt]:
 
 def read_completions(run: Run, name: str) -> list[Completion]:
     """What `write_completions` wrote."""
-    return [Completion(**json.loads(line)) for line in (run.folder / name).read_text().splitlines()]
+    return [Completion(**json.loads(line)) for line in lines_of(run.folder / name)]
 
 
 def annotators_of(run: Run, round_: int) -> list[Annotator]:
@@ -146,7 +147,7 @@ def read_answers(path: Path) -> list[Answer]:
         RunError: naming the first line that is none.
     """
     out = []
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+    for number, line in enumerate(lines_of(path), 1):
         try:
             said = json.loads(line)
             out.append(answer_from_json({key: value for key, value in said.items() if key != "seq"}))

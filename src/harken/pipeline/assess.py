@@ -10,6 +10,7 @@ import torch
 
 from harken.data.batch import collate, pad_right
 from harken.data.encoded import EncodedPrompts
+from harken.data.lines import lines_of
 from harken.data.seeds import derive
 from harken.evaluate.metrics.bleu import bleu
 from harken.evaluate.metrics.exactness import exactness
@@ -193,7 +194,7 @@ def _along_training(run: Run, stage: str) -> list[dict[str, float]]:
     gold, prompts = run.world.gold, {prompt.id: prompt for prompt in run.world.prompts}
     figures = {record["step"]: record for record in read_metrics(run.metrics, stage) if "reward" in record}
     rollouts: dict[int, list[Mapping[str, Any]]] = {}
-    for line in (run.folder / f"{stage}.samples.jsonl").read_text().splitlines():
+    for line in lines_of(run.folder / f"{stage}.samples.jsonl"):
         record = json.loads(line)
         rollouts.setdefault(record["step"], []).append(record)
     out = []

@@ -8,6 +8,7 @@ from itertools import combinations
 import numpy as np
 
 from harken.data.encoded import EncodedPrompts
+from harken.data.lines import lines_of
 from harken.data.seeds import derive
 from harken.feedback.held_out import held_out_prompts
 from harken.feedback.queue import Compare, compare, random_pairs
@@ -133,7 +134,7 @@ def scores_work(round_: int) -> Work:
 def read_selection(run: Run, round_: int) -> list[Chosen]:
     """What `selection_work` wrote."""
     out = []
-    for line in (run.folder / f"rounds/{round_}/selection.jsonl").read_text().splitlines():
+    for line in lines_of(run.folder / f"rounds/{round_}/selection.jsonl"):
         record = json.loads(line)
         how = record.pop("how")
         out.append(Chosen(Compare(**record), how))
@@ -162,7 +163,7 @@ def _known(run: Run, round_: int, completions: Sequence[Completion]) -> Known:
     every = [c for r in range(1, round_) for c in read_completions(run, f"rounds/{r}/completions.jsonl")]
     every += completions
     compared, held = [], _held_out(run, every)
-    for line in (run.folder / f"rounds/{round_ - 1}/feedback.jsonl").read_text(encoding="utf-8").splitlines():
+    for line in lines_of(run.folder / f"rounds/{round_ - 1}/feedback.jsonl"):
         answer = json.loads(line)
         said = feedback_from_json(answer["kind"], answer["said"])
         # What was said of held-out prompts was not learnt from: the reward model does not know it.

@@ -13,6 +13,7 @@ from typing import Any
 
 import httpx2
 
+from harken.data.lines import Lines
 from harken.data.openai import ServerError, check_address
 from harken.feedback.records import keepable
 
@@ -131,7 +132,7 @@ class Endpoints:
 
 async def _pieces(response: httpx2.Response, number: int) -> AsyncIterator[Piece]:
     finished, letters = None, 0
-    async for line in response.aiter_lines():
+    async for line in _lines(response):
         said = line.removeprefix("data:").strip()
         if not line.startswith("data:"):
             continue
@@ -151,6 +152,15 @@ async def _pieces(response: httpx2.Response, number: int) -> AsyncIterator[Piece
             if text:
                 yield Piece(keepable(text))
     raise ServerError(f"model server {number + 1} broke off in the middle of its answer; ask again")
+
+
+async def _lines(response: httpx2.Response) -> AsyncIterator[str]:
+    lines = Lines()
+    async for piece in response.aiter_bytes():
+        for line in lines.add(piece):
+            yield line
+    for line in lines.rest():
+        yield line
 
 
 def _whole(data: bytes, number: int) -> Piece:

@@ -11,6 +11,7 @@ from pathlib import Path
 from sqlalchemy import func, select
 
 from harken.data.blobs import Blobs
+from harken.data.lines import lines_of
 from harken.feedback.desk.keeping import NewItem
 from harken.feedback.intake import answer_record
 from harken.feedback.records import keepable, named_completions, prompt_from_json
@@ -63,7 +64,7 @@ def questions(run: Path) -> Lesson:
 def _chosen(path: Path) -> Iterator[NewItem]:
     """What active learning chose, in the order of choice; nothing where all is random."""
     if path.is_file():
-        for place, line in enumerate(path.read_text(encoding="utf-8").splitlines()):
+        for place, line in enumerate(lines_of(path)):
             pair = json.loads(line)
             yield NewItem("comparison", pair["prompt_id"], (pair["a"], pair["b"]), float(place))
 
@@ -77,7 +78,7 @@ def scores(run: Path) -> dict[str, list[float]]:
     done = rounds(run, "scores.jsonl")
     if not done:
         raise TeachError("the run has no reward model yet that could say where it is unsure; train it first")
-    lines = (run / f"rounds/{done[-1]}/scores.jsonl").read_text(encoding="utf-8").splitlines()
+    lines = lines_of(run / f"rounds/{done[-1]}/scores.jsonl")
     return {row["completion"]: row["scores"] for row in map(json.loads, lines)}
 
 
@@ -100,7 +101,7 @@ def before_and_after(run: Path, name: str, number: int) -> Lesson:
         for c in _completions(here / "answers.jsonl")
         if c.policy in policies
     ]
-    lines = (here / "held_out.jsonl").read_text(encoding="utf-8").splitlines()
+    lines = lines_of(here / "held_out.jsonl")
     return Lesson(tuple(prompt_from_json(json.loads(line)) for line in lines), tuple(made))
 
 
@@ -134,7 +135,7 @@ def _id(policy: str, made: Completion) -> str:
 
 
 def _completions(path: Path) -> list[Completion]:
-    found = [Completion(**json.loads(line)) for line in path.read_text(encoding="utf-8").splitlines()]
+    found = [Completion(**json.loads(line)) for line in lines_of(path)]
     return [replace(one, text=keepable(one.text)) for one in found]
 
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from harken.data.lines import lines_of
 from harken.types import JSON
 
 
@@ -26,7 +27,7 @@ class MetricsLog:
         if not self.path.exists():
             return
         kept = []
-        for line in self.path.read_text().splitlines():
+        for line in lines_of(self.path):
             try:
                 record = json.loads(line)
             except json.JSONDecodeError:
@@ -47,5 +48,5 @@ def read_metrics(path: Path, stage: str) -> list[dict[str, Any]]:
     """A stage's lines, in order."""
     if not path.exists():
         return []
-    records = [json.loads(line) for line in path.read_text().splitlines()]
+    records = [json.loads(line) for line in lines_of(path)]
     return [record for record in records if record["stage"] == stage]
