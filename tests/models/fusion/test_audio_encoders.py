@@ -4,6 +4,8 @@ import pytest
 import torch
 
 from harken.models.fusion import parts
+from harken.models.fusion.build import FamilyConfig
+from harken.models.fusion.encoders.audio import log_mel_cnn
 
 ENCODERS = [
     {"name": "log_mel_transformer", "hidden": 16, "heads": 2},
@@ -41,6 +43,46 @@ def test_padding_changes_nothing(said):
         (theirs,) = torch.autograd.grad((alone.states[0] * weights[n, :count]).sum(), own)
         assert (theirs[0] - gradient[n, :, :length]).abs().max() < 1e-6
         assert not gradient[n, :, length:].any()
+
+
+BATCH = {"name": "log_mel_cnn", "widths": (6, 10), "strides": (2, 2), "mels": 11, "norm": "batch"}
+
+
+def test_batch_norm_reads_sounds_and_no_filling():
+    torch.manual_seed(0)
+    norm, states = log_mel_cnn.RealBatchNorm(3).double(), torch.randn(4, 3, 5, 9, dtype=torch.double)
+    lengths = torch.tensor([9, 2, 5, 1])
+    real = torch.arange(9) < lengths[:, None]
+    found = norm(states, real)
+    places = torch.cat([states[n, :, :, :length].flatten(1) for n, length in enumerate(lengths.tolist())], 1)
+    mean, variance = places.mean(1), places.var(1, unbiased=False)
+    plain = (states - mean[:, None, None]) / (variance[:, None, None] + norm.eps).sqrt()
+    assert (found - plain).abs().mul(real[:, None, None]).max() < 1e-12
+    assert (norm.running_mean - 0.1 * mean).abs().max() < 1e-12
+    whole = torch.ones_like(real)
+    assert (norm(states, whole).mean((0, 2, 3))).abs().max() < 1e-12
+    norm.eval()
+    assert torch.equal(norm(states, real), norm(states, whole))
+
+
+@pytest.mark.parametrize("training", [False, True])
+def test_with_a_batch_norm_filling_changes_nothing_and_in_use_no_clip_another(training):
+    torch.manual_seed(0)
+    encoder = parts.encoder("audio", BATCH).build().double()
+    lengths = torch.tensor([40, 17, 23, 1])
+    clips = torch.randn(4, 11, 51, dtype=torch.double)
+    encoder(clips, lengths)  # the running statistics are no longer what they begin as
+    encoder.train(training)
+    wide, tight = (encoder(clips[..., :n], lengths).states for n in (51, 40))
+    assert (wide[:, : tight.shape[1]] - tight).abs().max() < 1e-9
+    if not training:
+        alone = [encoder(clip[None, :, :n]).states[0] for clip, n in zip(clips, lengths.tolist(), strict=True)]
+        assert all((wide[n, : len(one)] - one).abs().max() < 1e-9 for n, one in enumerate(alone))
+
+
+def test_a_batch_norm_and_a_language_head_are_refused():
+    with pytest.raises(parts.PartError, match="encoders.audio.norm is batch, but the model has a language head"):
+        FamilyConfig(encoders={"audio": BATCH})
 
 
 @pytest.mark.parametrize("said", ENCODERS)

@@ -9,6 +9,7 @@ from torch import nn
 
 from harken.models.fusion import parts
 from harken.models.fusion.config import FusionConfig
+from harken.models.fusion.encoders.audio.log_mel_cnn import LogMelCnn
 from harken.models.fusion.encoders.audio.log_mel_transformer import LogMelTransformer
 from harken.models.fusion.encoders.image.cnn import Cnn
 from harken.models.fusion.encoders.tower import TowerEncoder
@@ -67,13 +68,13 @@ class FamilyConfig:
                 f"fuse.width is {fuse.width}, but the language head's hidden is {language.hidden}: what is "
                 "fused goes into its layers; leave fuse.width out, or make them equal"
             )
-        image = encoders.get("image")
-        if language is not None and isinstance(image, Cnn) and image.norm == "batch":
-            raise parts.PartError(
-                "encoders.image.norm is batch, but the model has a language head: what it says of a picture in "
-                "training would depend on the other pictures of the batch, and no longer be what it said when it "
-                "sampled; say norm: group"
-            )
+        for modality, encoder in encoders.items():
+            if language is not None and isinstance(encoder, Cnn | LogMelCnn) and encoder.norm == "batch":
+                raise parts.PartError(
+                    f"encoders.{modality}.norm is batch, but the model has a language head: what it says of a medium "
+                    "in training would depend on the others of the batch, and no longer be what it said when it "
+                    "sampled; leave norm out"
+                )
         width = language.hidden if language is not None else fuse.width or WIDTH
         others = {name: head for name, head in heads.items() if name not in spoken}
         for name, head in others.items():

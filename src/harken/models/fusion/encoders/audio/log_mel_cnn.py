@@ -1,6 +1,7 @@
 """Sounds to tokens: convolutions over mel bands and time, the bands pooled at the end (1912.10211, section 3.2)."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -19,10 +20,14 @@ class LogMelCnn(Sound):
     Attributes:
         widths: channels of each group.
         strides: how many frames each group makes one.
+        norm: what keeps the scale. `layer` is over the channels of one place (1607.06450); `batch` over all places of
+            a batch that are sound and no filling (1502.03167), which learns faster from few clips, and only for a
+            model without a language head.
     """
 
     widths: tuple[int, ...] = (32, 64, 96)
     strides: tuple[int, ...] = (2, 2, 2)
+    norm: Literal["layer", "batch"] = "layer"
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -55,7 +60,8 @@ class LogMelCnnEncoder(Encoder):
         self.width, self.strides = settings.widths[-1], settings.strides
         sizes = (1, *settings.widths)
         each = zip(sizes, settings.widths, settings.strides, strict=False)
-        self.groups = nn.ModuleList(_Group(size, width, stride) for size, width, stride in each)
+        norm = RealBatchNorm if settings.norm == "batch" else PlaceNorm
+        self.groups = nn.ModuleList(_Group(size, width, stride, norm) for size, width, stride in each)
 
     def forward(self, media: Float[Tensor, "B F T"], lengths: Int[Tensor, " B"] | None = None) -> Stream:
         """States of B clips of different length; what lies beyond a clip's length changes nothing."""
@@ -70,17 +76,41 @@ class LogMelCnnEncoder(Encoder):
         return Stream(placed * real[..., None], real)
 
 
+class PlaceNorm(nn.LayerNorm):
+    """Over the channels of one place: one over time would let a clip's length, or what fills it, into all."""
+
+    def forward(self, states: Float[Tensor, "B C F T"], real: Bool[Tensor, "B T"]) -> Float[Tensor, "B C F T"]:
+        """Each place by itself."""
+        return super().forward(states.movedim(1, -1)).movedim(-1, 1)
+
+
+class RealBatchNorm(nn.BatchNorm1d):
+    """Over all places of a batch that are sound: what fills a clip up is in no mean and no variance."""
+
+    def forward(self, states: Float[Tensor, "B C F T"], real: Bool[Tensor, "B T"]) -> Float[Tensor, "B C F T"]:
+        """By the batch in training, by the running statistics in use; what is no sound comes out as anything."""
+        if not self.training or bool(real.all()):
+            return self._normed(states.flatten(2)).view_as(states)
+        placed = states.permute(0, 3, 2, 1)
+        rows = self._normed(placed[real].flatten(0, 1))
+        normed = rows.new_zeros(placed.shape).masked_scatter(real[..., None, None], rows)
+        return normed.permute(0, 3, 2, 1)
+
+    def _normed(self, rows: Float[Tensor, "R C ..."]) -> Float[Tensor, "R C ..."]:
+        normed: Tensor = super().forward(rows)
+        return normed
+
+
 class _Group(nn.Module):
-    """A convolution that strides, and one with a shortcut around it.
+    """A convolution that strides, and one with a shortcut around it."""
 
-    The norm is over the channels of one place: one over time would let a clip's length, or what fills it, into all.
-    """
-
-    def __init__(self, size: int, width: int, stride: int):
+    def __init__(self, size: int, width: int, stride: int, norm: type[PlaceNorm] | type[RealBatchNorm]):
         super().__init__()
-        self.shrink = nn.Conv2d(size, width, 3, stride=(2, stride), padding=1)
-        self.refine = nn.Conv2d(width, width, 3, padding=1)
-        self.norms = nn.ModuleList(nn.LayerNorm(width) for _ in range(2))
+        # A batch's mean takes away whatever a bias adds.
+        bias = norm is PlaceNorm
+        self.shrink = nn.Conv2d(size, width, 3, stride=(2, stride), padding=1, bias=bias)
+        self.refine = nn.Conv2d(width, width, 3, padding=1, bias=bias)
+        self.norms = nn.ModuleList(norm(width) for _ in range(2))
 
     def forward(
         self, states: Float[Tensor, "B C F T"], lengths: Int[Tensor, " B"]
@@ -88,8 +118,10 @@ class _Group(nn.Module):
         shrunk = self.shrink(states)
         real = torch.arange(shrunk.shape[3], device=states.device) < lengths[:, None]
         # Zero beyond the clip's end before each convolution: else what fills it would leak in through the kernels.
-        states = self._scaled(0, shrunk) * real[:, None, None]
-        return states + self._scaled(1, self.refine(states)) * real[:, None, None], real
+        states = self._scaled(0, shrunk, real)
+        return states + self._scaled(1, self.refine(states), real), real
 
-    def _scaled(self, which: int, states: Float[Tensor, "B D f t"]) -> Float[Tensor, "B D f t"]:
-        return nn.functional.gelu(self.norms[which](states.movedim(1, -1)).movedim(-1, 1))
+    def _scaled(
+        self, which: int, states: Float[Tensor, "B D f t"], real: Bool[Tensor, "B t"]
+    ) -> Float[Tensor, "B D f t"]:
+        return nn.functional.gelu(self.norms[which](states, real)) * real[:, None, None]
