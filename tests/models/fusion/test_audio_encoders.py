@@ -53,16 +53,16 @@ def test_batch_norm_reads_sounds_and_no_filling():
     norm, states = log_mel_cnn.RealBatchNorm(3).double(), torch.randn(4, 3, 5, 9, dtype=torch.double)
     lengths = torch.tensor([9, 2, 5, 1])
     real = torch.arange(9) < lengths[:, None]
-    found = norm(states, real)
+    found = norm.over(states, real)
     places = torch.cat([states[n, :, :, :length].flatten(1) for n, length in enumerate(lengths.tolist())], 1)
     mean, variance = places.mean(1), places.var(1, unbiased=False)
     plain = (states - mean[:, None, None]) / (variance[:, None, None] + norm.eps).sqrt()
     assert (found - plain).abs().mul(real[:, None, None]).max() < 1e-12
     assert (norm.running_mean - 0.1 * mean).abs().max() < 1e-12
     whole = torch.ones_like(real)
-    assert (norm(states, whole).mean((0, 2, 3))).abs().max() < 1e-12
+    assert (norm.over(states, whole).mean((0, 2, 3))).abs().max() < 1e-12
     norm.eval()
-    assert torch.equal(norm(states, real), norm(states, whole))
+    assert torch.equal(norm.over(states, real), norm.over(states, whole))
 
 
 @pytest.mark.parametrize("training", [False, True])
@@ -81,7 +81,7 @@ def test_with_a_batch_norm_filling_changes_nothing_and_in_use_no_clip_another(tr
 
 
 def test_a_batch_norm_and_a_language_head_are_refused():
-    with pytest.raises(parts.PartError, match="encoders.audio.norm is batch, but the model has a language head"):
+    with pytest.raises(parts.PartError, match=r"encoders\.audio\.norm is batch, but the model has a language head"):
         FamilyConfig(encoders={"audio": BATCH})
 
 

@@ -70,7 +70,7 @@ def test_cnns_that_do_not_fit_are_refused():
 
 def test_batch_norm_is_refused_where_a_language_model_reads():
     image = {**SMALL, "norm": "batch"}
-    with pytest.raises(parts.PartError, match="encoders.image.norm is batch"):
+    with pytest.raises(parts.PartError, match=r"encoders\.image\.norm is batch"):
         FamilyConfig(encoders={"image": image})
     model, _ = build(FamilyConfig(encoders={"image": image}, heads={"kind": {"name": "regress"}}), ["a"], 0)
     assert any("running_mean" in name for name in model.state_dict())

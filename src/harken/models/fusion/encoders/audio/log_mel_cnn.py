@@ -79,26 +79,24 @@ class LogMelCnnEncoder(Encoder):
 class PlaceNorm(nn.LayerNorm):
     """Over the channels of one place: one over time would let a clip's length, or what fills it, into all."""
 
-    def forward(self, states: Float[Tensor, "B C F T"], real: Bool[Tensor, "B T"]) -> Float[Tensor, "B C F T"]:
+    def over(self, states: Float[Tensor, "B C F T"], real: Bool[Tensor, "B T"]) -> Float[Tensor, "B C F T"]:
         """Each place by itself."""
-        return super().forward(states.movedim(1, -1)).movedim(-1, 1)
+        normed: Tensor = self(states.movedim(1, -1))
+        return normed.movedim(-1, 1)
 
 
 class RealBatchNorm(nn.BatchNorm1d):
     """Over all places of a batch that are sound: what fills a clip up is in no mean and no variance."""
 
-    def forward(self, states: Float[Tensor, "B C F T"], real: Bool[Tensor, "B T"]) -> Float[Tensor, "B C F T"]:
+    def over(self, states: Float[Tensor, "B C F T"], real: Bool[Tensor, "B T"]) -> Float[Tensor, "B C F T"]:
         """By the batch in training, by the running statistics in use; what is no sound comes out as anything."""
         if not self.training or bool(real.all()):
-            return self._normed(states.flatten(2)).view_as(states)
+            whole: Tensor = self(states.flatten(2))
+            return whole.view_as(states)
         placed = states.permute(0, 3, 2, 1)
-        rows = self._normed(placed[real].flatten(0, 1))
+        rows = self(placed[real].flatten(0, 1))
         normed = rows.new_zeros(placed.shape).masked_scatter(real[..., None, None], rows)
         return normed.permute(0, 3, 2, 1)
-
-    def _normed(self, rows: Float[Tensor, "R C ..."]) -> Float[Tensor, "R C ..."]:
-        normed: Tensor = super().forward(rows)
-        return normed
 
 
 class _Group(nn.Module):
@@ -124,4 +122,6 @@ class _Group(nn.Module):
     def _scaled(
         self, which: int, states: Float[Tensor, "B D f t"], real: Bool[Tensor, "B t"]
     ) -> Float[Tensor, "B D f t"]:
-        return nn.functional.gelu(self.norms[which](states, real)) * real[:, None, None]
+        norm = self.norms[which]
+        assert isinstance(norm, PlaceNorm | RealBatchNorm)
+        return nn.functional.gelu(norm.over(states, real)) * real[:, None, None]
