@@ -80,7 +80,7 @@ def read_world(folder: Path) -> World:
     with np.load(found[0], allow_pickle=False) as arrays:
         name = "images" if "images" in arrays.files else arrays.files[0]
         pictures, digits = arrays[name].reshape(len(arrays["labels"]), -1) / 255.0, arrays["labels"].astype(np.int64)
-    said = {path.stem: [(int(name[0]), wave) for name, wave in recordings_in(path, RATE)] for path in voices}
+    said = {path.stem: [(int(name[0]), wave[:RATE]) for name, wave in recordings_in(path, RATE)] for path in voices}
     heard = [wave for path in noises for _, wave in recordings_in(path, RATE)]
     return World(pictures.astype(np.float32), digits, said, [wave for wave in heard if np.abs(wave).max() > 0])
 
@@ -164,9 +164,15 @@ def pairs_of(
 def family(modalities: tuple[str, ...], fuse: Mapping[str, Any]) -> FamilyConfig:
     """Encoders of what is given, one way of joining them, ten classes."""
     encoders = {
-        IMAGE: {"name": "cnn", "height": 28, "width": 28, "stem": 16, "widths": (32, 64), "depth": 1, "pool": "mean"},
-        AUDIO: {"name": "log_mel_cnn", "rate": RATE, "mels": 40, "max_seconds": 4, "widths": (32, 64, 96)},
-    }
+        IMAGE: {
+            "name": "cnn", "height": 28, "width": 28, "stem": 16, "widths": (32, 64), "depth": 1, "norm": "batch",
+            "pool": "mean",
+        },
+        AUDIO: {
+            "name": "log_mel_cnn", "rate": RATE, "mels": 40, "max_seconds": 4, "widths": (32, 64, 96),
+            "norm": "batch",
+        },
+    }  # fmt: skip
     return FamilyConfig(
         encoders={m: encoders[m] for m in modalities},
         fuse={"width": 96, **fuse},
@@ -191,7 +197,7 @@ def models() -> dict[str, tuple[tuple[str, ...], dict[str, Any]]]:
     alone = {"name": "joined", "layers": 0}
     named = {"picture alone": ((IMAGE,), alone), "sound alone": ((AUDIO,), alone)}
     for name in parts.names_in(harken.models.fusion.fuse):
-        named[name] = ((IMAGE, AUDIO), {"name": name, "drop": 0.25})
+        named[name] = ((IMAGE, AUDIO), {"name": name, "drop": 0.5})
     return named
 
 

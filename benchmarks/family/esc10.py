@@ -73,34 +73,35 @@ def read_clips(folder: Path) -> Clips:
 def family() -> FamilyConfig:
     """A convolutional encoder of log-mel frames, and ten classes on the mean of its states."""
     return FamilyConfig(
-        encoders={"audio": {"name": "log_mel_cnn", "mels": 64, "max_seconds": 6, "widths": (32, 64, 128)}},
+        encoders={
+            "audio": {
+                "name": "log_mel_cnn", "mels": 64, "max_seconds": 6, "widths": (16, 32, 64, 128), "strides": (2,) * 4,
+                "norm": "batch",
+            }
+        },
         fuse={"name": "joined", "layers": 0, "width": 128},
         heads={"sound": {"name": "classify", "classes": CLASSES}},
-    )
+    )  # fmt: skip
 
 
 def training(steps: int) -> SftConfig:
     """How it learns."""
     return SftConfig(
-        DemonstrationsConfig(steps, batch=64),
+        DemonstrationsConfig(steps, batch=32),
         OptimizerConfig(
             rate=2e-3, muon_rate=0.0, weight_decay=0.05, warmup=steps // 10, decay="cosine", floor=0.0,
             precision="bfloat16",
         ),
-        augment=Augmentation(audio=SpectrogramChange(bands=12, frames=40, masks=2)),
+        augment=Augmentation(audio=SpectrogramChange(bands=8, frames=30, masks=2, gain=0.1)),
     )  # fmt: skip
 
 
 def loud_stretch(wave: Wave, chance: np.random.Generator) -> Wave:
-    """A stretch of a clip by lot, among those that are not silent (clips end in silence that was put there)."""
+    """A stretch of a clip by lot, without the silence that was put at its ends; a short clip goes round again."""
     sounding = np.flatnonzero(np.abs(wave) > 1e-4 * np.abs(wave).max())
     first, last = (int(sounding[0]), int(sounding[-1])) if len(sounding) else (0, len(wave))
-    low, high = max(0, first - STRETCH // 2), max(first + 1, last - STRETCH // 2)
-    start = int(chance.integers(low, max(low + 1, high)))
-    taken = wave[start : start + STRETCH]
-    out = np.zeros(STRETCH, np.float32)
-    out[: len(taken)] = taken
-    return out
+    start = int(chance.integers(first, max(first + 1, last + 2 - STRETCH)))
+    return np.resize(wave[start : min(start + STRETCH, last + 1)], STRETCH).astype(np.float32)
 
 
 def mixtures(clips: Clips, count: int, seed: int) -> tuple[list[Wave], torch.Tensor]:
@@ -153,7 +154,7 @@ def answers(model: Predictor, clips: Clips) -> torch.Tensor:
 def main() -> None:
     """Learn, judge, print and write."""
     parser = parser_of(__doc__, "folder with manifest.csv and foldN.zip", "folder of the same form")
-    parser.add_argument("--steps", type=int, default=700)
+    parser.add_argument("--steps", type=int, default=600)
     parser.add_argument("--seed", type=int, default=0)
     said = begun(parser)
     started, clips = time.monotonic(), read_clips(said.train)

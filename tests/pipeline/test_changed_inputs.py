@@ -58,6 +58,20 @@ def test_the_content_of_files_counts_and_not_their_names(tmp_path):
     assert keys[0] == keys[1] and len(set(keys[1:])) == 6
 
 
+def test_what_a_new_models_parts_are_read_from_counts_too(tmp_path):
+    vectors, voices = tmp_path / "vectors.txt", tmp_path / "voices"
+    vectors.write_text("one 1 0\n")
+    voices.mkdir()
+    encoders = {"text": {"name": "words", "vectors": str(vectors)}}
+    recipe = Recipe(model=ModelConfig(encoders=encoders, speech_to_text=str(voices)))
+    keys = [Run(tmp_path / "run", recipe, make_world).key(stages(recipe)[0])]
+    vectors.write_text("one 0 1\n")
+    keys.append(Run(tmp_path / "run", recipe, make_world).key(stages(recipe)[0]))
+    (voices / "config.json").write_text("{}")
+    keys.append(Run(tmp_path / "run", recipe, make_world).key(stages(recipe)[0]))
+    assert len(set(keys)) == 3
+
+
 def test_later_stages_notice_too(tmp_path):
     (tmp_path / "a.jsonl").write_text("{}\n")
     run = Run(tmp_path, Recipe(data=DataConfig("prompts", prompts=str(tmp_path / "a.jsonl"))), make_world)

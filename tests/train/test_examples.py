@@ -10,7 +10,7 @@ from torch import nn
 from harken.data.augment.media import Augmentation
 from harken.data.augment.picture import PictureChange
 from harken.data.augment.spectrogram import SpectrogramChange
-from harken.pipeline.learn import learn
+from harken.pipeline.learn import contents_of, learn
 from harken.pipeline.settings import SftConfig
 from harken.pipeline.verbs import Workplace
 from harken.train import loop
@@ -133,3 +133,17 @@ def test_parts_move_the_weights_as_the_whole_does(tmp_path, monkeypatch):
         assert set(whole) == set(some)
         numbers = {name: value for name, value in whole.items() if name != "stage"}
         assert {name: some[name] for name in numbers} == pytest.approx(numbers, rel=1e-3, abs=1e-5)
+
+
+@pytest.mark.parametrize("what", ["pixel_values", "ids", "kind"])
+def test_a_checkpoint_is_of_the_same_examples_alone(what):
+    model = predictor()
+    given = table(model)
+    assert contents_of(given) == contents_of(table(model))
+    if what == "kind":
+        other = Table(given.encoding, {**given.targets, "kind": given.targets["kind"].flip(0)}, given.count)
+    else:
+        tensor = given.encoding([COUNT - 1])[0].ids if what == "ids" else given.encoding([3])[0].media[what]
+        tensor.view(-1)[-1] += 1
+        other = given
+    assert contents_of(other) != contents_of(table(model))

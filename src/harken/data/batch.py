@@ -14,6 +14,8 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from harken.data.tensors import bytes_of
+
 
 @dataclass(frozen=True)
 class EncodedPrompt:
@@ -41,7 +43,7 @@ def media_key(media: Mapping[str, Tensor]) -> str:
     out = hashlib.sha256()
     for name, tensor in sorted(media.items()):
         out.update(f"{name} {tuple(tensor.shape)} {tensor.dtype}".encode())
-        out.update(tensor.reshape(-1).contiguous().view(torch.uint8).numpy().data)
+        out.update(bytes_of(tensor))
     return out.hexdigest()[:32]
 
 

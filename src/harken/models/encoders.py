@@ -15,6 +15,7 @@ from transformers import PreTrainedModel
 
 from harken.data.batch import Prompts
 from harken.data.processor import IntegrityError
+from harken.data.tensors import bytes_of
 from harken.models.fusion.model import OF_ENCODERS, FusionPreTrainedModel
 
 METHODS = {
@@ -56,7 +57,7 @@ def encoder_hash(trunk: PreTrainedModel) -> str:
     out = hashlib.sha256()
     for name, parameter in sorted(encoder_parameters(trunk).items()):
         out.update(name.encode())
-        out.update(parameter.detach().cpu().reshape(-1).contiguous().view(torch.uint8).numpy().data)
+        out.update(bytes_of(parameter))
     return out.hexdigest()[:32]
 
 

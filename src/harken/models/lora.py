@@ -19,7 +19,7 @@ from safetensors.torch import save_file
 from torch import nn
 from transformers import PreTrainedModel
 
-from harken.data.tensors import read_tensors
+from harken.data.tensors import bytes_of, read_tensors
 
 WEIGHTS = "adapter_model.safetensors"
 
@@ -65,7 +65,7 @@ def weights_hash(trunk: PreTrainedModel) -> str:
     own = {n.replace(".base_layer.", "."): t for n, t in trunk.named_parameters() if ".lora_" not in n}
     for name, tensor in sorted(own.items()):
         out.update(name.encode())
-        out.update(tensor.detach().cpu().reshape(-1).contiguous().view(torch.uint8).numpy().data)
+        out.update(bytes_of(tensor))
     return out.hexdigest()[:32]
 
 

@@ -1,10 +1,14 @@
 """A model without a language head learns from examples with targets: classes, numbers, what belongs together."""
 
+import hashlib
 import tempfile
 from dataclasses import replace
 from pathlib import Path
 
+from torch import Tensor
+
 from harken.data.processor import Processor
+from harken.data.tensors import bytes_of
 from harken.models.fusion import parts
 from harken.models.fusion.build import FamilyConfig, build
 from harken.models.fusion.model import FusionForPrediction
@@ -30,6 +34,24 @@ def new_predictor(family: FamilyConfig, corpus: list[str], seed: int) -> Predict
     if not isinstance(trunk, FusionForPrediction):
         raise parts.PartError("heads has a language head; what predicts from examples alone has none")
     return Predictor(trunk, Processor(processor))
+
+
+def contents_of(table: Table) -> str:
+    """SHA-256 of all examples: their tokens, media and targets."""
+    out = hashlib.sha256()
+
+    def add(name: str, tensor: Tensor) -> None:
+        out.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+        out.update(bytes_of(tensor))
+
+    for name, rows in sorted(table.targets.items()):
+        add(name, rows)
+    for number in range(table.count):
+        (prompt,) = table.encoding([number])
+        add("", prompt.ids)
+        for name, tensor in sorted(prompt.media.items()):
+            add(name, tensor)
+    return out.hexdigest()
 
 
 def learn(model: Predictor, table: Table, config: SftConfig, at: Workplace | None = None) -> Predictor:
@@ -65,8 +87,7 @@ def learn(model: Predictor, table: Table, config: SftConfig, at: Workplace | Non
         )
     source = Examples(table.part(list(learnt)) if unseen else table, config.data, at.seed, pad_id, config.change)
     if at.folder is not None and not at.key:
-        said = {name: digest(rows.tolist()) for name, rows in table.targets.items()}
-        at = replace(at, key=digest([at.stage, at.seed, repr(config), said, table.count, fingerprint(model)]))
+        at = replace(at, key=digest([at.stage, at.seed, repr(config), contents_of(table), fingerprint(model)]))
     module = model if config.attack is None else Attacked(model, objective, config.attack)
     with tempfile.TemporaryDirectory() as scratch:
         folder = at.folder or Path(scratch)

@@ -6,11 +6,11 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-import torch
 from torch import nn
 
 from harken.data.encoded import EncodedPrompts
 from harken.data.processor import Processor
+from harken.data.tensors import bytes_of
 from harken.models.doctor import first_step
 from harken.models.encoders import are_frozen, freeze_encoders
 from harken.models.features import Features
@@ -109,7 +109,7 @@ def fingerprint(module: nn.Module | None) -> str:
     out = hashlib.sha256()
     for name, tensor in module.state_dict().items() if module is not None else ():
         out.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
-        out.update(tensor.detach().cpu().reshape(-1).contiguous().view(torch.uint8).numpy().data)
+        out.update(bytes_of(tensor))
     return out.hexdigest()
 
 

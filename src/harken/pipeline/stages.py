@@ -13,10 +13,13 @@ from harken.pipeline.predicting import speaks, stages_of
 from harken.pipeline.recipe import Recipe, preference_objectives, resolved
 from harken.pipeline.reporting import report_work
 from harken.pipeline.run import Stage
+from harken.pipeline.settings import ModelConfig
 from harken.pipeline.teach import Work, align_work, preferences_work, reward_work, sft
 
 DIGITS = ("mnist", "fsdd")
 """The folders of `data.root` that `spoken_digits` reads."""
+OF_PARTS = ("path", "vectors")
+"""The settings of encoders that name files and folders."""
 
 
 class _Plan:
@@ -121,12 +124,22 @@ def sources_of(recipe: Recipe) -> tuple[Path, ...]:
     return (*folders, *(file for path in named if path.is_file() for file in files_of(path)))
 
 
+def begun_from(model: ModelConfig) -> tuple[Path, ...]:
+    """The files and folders that a model to begin with is read from: its own, and those that its parts name."""
+    if model.path is not None:
+        named = [model.path]
+    else:
+        parts = [said for said in model.encoders.values() if said is not None]
+        named = [said[key] for said in parts for key in OF_PARTS if said.get(key) is not None]
+    return tuple(Path(name) for name in (*named, model.speech_to_text) if name is not None)
+
+
 def stages(recipe: Recipe) -> list[Stage]:
     """All stages of a recipe, in order."""
     plain = resolved(recipe)
     settings = {name: plain[name] for name in ("data", "model", "sft")}
     sources = sources_of(recipe)
-    begun = (Path(recipe.model.path),) if recipe.model.path is not None else ()
+    begun = begun_from(recipe.model)
     if not speaks(recipe.model):
         return stages_of(plain, (*sources, *begun))
     out = [Stage("sft", "sft", ("sft",), (), settings, sft, reads=(*sources, *begun))]
