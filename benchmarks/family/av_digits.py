@@ -169,7 +169,7 @@ def family(modalities: tuple[str, ...], fuse: Mapping[str, Any]) -> FamilyConfig
             "pool": "mean",
         },
         AUDIO: {
-            "name": "log_mel_cnn", "rate": RATE, "mels": 40, "max_seconds": 4, "widths": (32, 64, 96),
+            "name": "log_mel_cnn", "rate": RATE, "mels": 40, "max_seconds": 4, "widths": (16, 32, 64),
             "norm": "batch",
         },
     }  # fmt: skip
@@ -197,7 +197,7 @@ def models() -> dict[str, tuple[tuple[str, ...], dict[str, Any]]]:
     alone = {"name": "joined", "layers": 0}
     named = {"picture alone": ((IMAGE,), alone), "sound alone": ((AUDIO,), alone)}
     for name in parts.names_in(harken.models.fusion.fuse):
-        named[name] = ((IMAGE, AUDIO), {"name": name, "drop": 0.5})
+        named[name] = ((IMAGE, AUDIO), {"name": name, "drop": 0.6})
     return named
 
 

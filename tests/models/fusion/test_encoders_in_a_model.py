@@ -11,6 +11,7 @@ import soundfile
 import torch
 from towers import AUDIO, IMAGE, save
 
+from harken.data.batch import collate
 from harken.data.blobs import Blobs
 from harken.data.media.audio import encode_wav
 from harken.data.media.image import encode_png
@@ -113,6 +114,21 @@ def test_a_sound_of_no_numbers_is_refused(tmp_path):
     model = small_model(audio={"name": "log_mel_lstm", **SMALL["log_mel_lstm"]})
     with pytest.raises(MediaError, match="number"):
         ask(model, blobs, ("audio", out.getvalue()))
+
+
+@pytest.mark.parametrize("name", [*SMALL, *IMAGE, *AUDIO])
+def test_in_half_the_precision_it_says_nearly_the_same(tmp_path, name):
+    modality, said = encoder_of(name, tmp_path / "tower")
+    model, blobs = small_model(**{modality: said}), Blobs(tmp_path / "blobs")
+    model.save(tmp_path / "m")
+    half = load_model(tmp_path / "m", dtype=torch.bfloat16)
+    assert {p.dtype for p in half.trunk.parameters()} == {torch.bfloat16}
+    picture = encode_png(np.random.default_rng(0).integers(0, 255, (16, 16, 3), np.uint8))
+    sound = encode_wav(np.sin(np.arange(4000) / 9).astype(np.float32), 16_000)
+    encoded = ask(model, blobs, (modality, picture if modality == "image" else sound))
+    batch = collate([encoded], [torch.tensor([40, 41, 42])], [0], model.processor.pad_id)
+    full, near = (some(batch, frozenset({"logprobs"})).logprobs.detach().float() for some in (model, half))
+    assert (full - near).abs().max() < 0.15
 
 
 @pytest.mark.parametrize("name", ["clip", "wav2vec2", "whisper"])

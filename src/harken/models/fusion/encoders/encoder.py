@@ -30,6 +30,10 @@ class Encoder(nn.Module, ABC):
             lengths: how much of each is real where they differ, (n,).
         """
 
+    def as_weights(self, media: Tensor) -> Tensor:
+        """Numbers in the precision of the encoder's weights."""
+        return media.to(next(self.parameters()).dtype)
+
 
 @dataclass(frozen=True)
 class Picture(ABC):

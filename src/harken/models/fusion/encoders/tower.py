@@ -61,6 +61,11 @@ def _outline(config: str) -> PreTrainedModel:
         return make_tower(json.loads(config)).eval()
 
 
+def blank(config: Mapping[str, Any], *shape: int) -> Tensor:
+    """What a tower's outline could be given, without numbers, whatever torch's own precision is while a model loads."""
+    return torch.zeros(shape, device="meta", dtype=outline(config).dtype)
+
+
 def states_of(tower: PreTrainedModel, media: Tensor, layer: int) -> Float[Tensor, "B M D"]:
     """The states of a layer; a map of cells is read row by row.
 

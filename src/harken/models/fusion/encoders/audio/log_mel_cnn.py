@@ -67,7 +67,7 @@ class LogMelCnnEncoder(Encoder):
         """States of B clips of different length; what lies beyond a clip's length changes nothing."""
         lengths = torch.full((len(media),), media.shape[2], device=media.device) if lengths is None else lengths
         real = torch.arange(media.shape[2], device=media.device) < lengths[:, None]
-        states = (media * real[:, None])[:, None]
+        states = (self.as_weights(media) * real[:, None])[:, None]
         for group, stride in zip(self.groups, self.strides, strict=True):
             lengths = -(-lengths // stride)
             states, real = group(states, lengths)

@@ -52,6 +52,7 @@ class LogMelLstmEncoder(Encoder):
     def forward(self, media: Float[Tensor, "B F T"], lengths: Int[Tensor, " B"] | None = None) -> Stream:
         """States of B clips of different length; what lies beyond a clip's length changes nothing."""
         clips, bands, frames = media.shape
+        media = self.as_weights(media)
         lengths = torch.full((clips,), frames, device=media.device) if lengths is None else lengths
         real = torch.arange(frames, device=media.device) < lengths[:, None]
         missing = media.new_zeros(clips, bands, -frames % self.stack)

@@ -54,7 +54,7 @@ class LogMelTransformerEncoder(Encoder):
 
     def forward(self, media: Float[Tensor, "B F T"], lengths: Int[Tensor, " B"] | None = None) -> Stream:
         """States of B clips of different length; what lies beyond a clip's length changes nothing."""
-        states = media
+        states = self.as_weights(media)
         lengths = torch.full((len(media),), media.shape[2], device=media.device) if lengths is None else lengths
         real = torch.arange(states.shape[2], device=states.device) < lengths[:, None]
         states = states * real[:, None]

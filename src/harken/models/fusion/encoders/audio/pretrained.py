@@ -15,7 +15,7 @@ from transformers import (
 
 from harken.data.batch import pad_right
 from harken.models.fusion.encoders.encoder import Sound
-from harken.models.fusion.encoders.tower import TowerEncoder, counts_of, outline, read_configuration, states_of
+from harken.models.fusion.encoders.tower import TowerEncoder, blank, counts_of, outline, read_configuration, states_of
 from harken.models.fusion.stream import Stream
 
 ROOM = "encoders.audio"
@@ -101,7 +101,7 @@ class Pretrained(Sound):
         shape = (1, self.mels, self.frames) if self.mels else (1, round(self.max_seconds * self.rate))
         try:
             with torch.no_grad():
-                return states_of(outline(self.config), torch.zeros(shape, device="meta"), self.layer).shape[2]
+                return states_of(outline(self.config), blank(self.config, *shape), self.layer).shape[2]
         except (ValueError, RuntimeError) as error:
             raise ValueError(f"{ROOM}: the encoder of {self.path} does not take its sounds ({error})") from error
 
@@ -125,7 +125,7 @@ class PretrainedAudioEncoder(TowerEncoder):
     def forward(self, media: Float[Tensor, "B F T"], lengths: Int[Tensor, " B"] | None = None) -> Stream:
         """States of B clips of different length; what lies beyond a clip's length changes nothing."""
         lengths = torch.full((len(media),), media.shape[2], device=media.device) if lengths is None else lengths
-        counts = counts_of(self.tower, lengths)
+        counts, media = counts_of(self.tower, lengths), self.as_weights(media)
         if self.settings.mels:
             states = states_of(self.tower, media, self.settings.layer)
         else:

@@ -84,7 +84,7 @@ class CnnEncoder(Encoder):
     def forward(self, media: Float[Tensor, "B C H W"], lengths: Tensor | None = None) -> Stream:
         """States of B pictures."""
         # Channels lie beside each other in memory: convolutions on a CPU are about twice as fast so.
-        pixels = self.settings.normalised(media).contiguous(memory_format=torch.channels_last)
+        pixels = self.as_weights(self.settings.normalised(media)).contiguous(memory_format=torch.channels_last)
         states = self.groups(nn.functional.gelu(self.stem(pixels))).flatten(2).transpose(1, 2)
         if self.positions is not None:
             states = states + self.positions

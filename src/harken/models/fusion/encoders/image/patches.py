@@ -73,6 +73,6 @@ class PatchEncoder(Encoder):
 
     def forward(self, media: Float[Tensor, "B C H W"], lengths: Tensor | None = None) -> Stream:
         """States of B pictures."""
-        patches = self.patches(self.stem(self.settings.normalised(media)))
+        patches = self.patches(self.stem(self.as_weights(self.settings.normalised(media))))
         states = self.norm(through(self.layers, patches.flatten(2).transpose(1, 2) + self.positions, None))
         return Stream(states, torch.ones(states.shape[:2], dtype=torch.bool, device=states.device))

@@ -15,7 +15,7 @@ from torch import Tensor
 from transformers import AutoImageProcessor
 
 from harken.models.fusion.encoders.encoder import Picture
-from harken.models.fusion.encoders.tower import TowerEncoder, outline, read_configuration, states_of
+from harken.models.fusion.encoders.tower import TowerEncoder, blank, outline, read_configuration, states_of
 from harken.models.fusion.stream import Stream
 
 ROOM = "encoders.image"
@@ -91,7 +91,7 @@ class Pretrained(Picture):
     def shape(self) -> tuple[int, int]:
         """How many states a picture has, and their width."""
         assert self.config is not None
-        pixels = torch.zeros(1, self.channels, self.height, self.width, device="meta")
+        pixels = blank(self.config, 1, self.channels, self.height, self.width)
         with torch.no_grad():
             _, count, width = states_of(outline(self.config), pixels, self.layer).shape
         return count, width
@@ -147,7 +147,7 @@ class PretrainedImageEncoder(TowerEncoder):
 
     def forward(self, media: Float[Tensor, "B C H W"], lengths: Tensor | None = None) -> Stream:
         """States of B pictures."""
-        states = states_of(self.tower, self.settings.normalised(media), self.settings.layer)
+        states = states_of(self.tower, self.as_weights(self.settings.normalised(media)), self.settings.layer)
         return Stream(states, torch.ones(states.shape[:2], dtype=torch.bool, device=states.device))
 
 

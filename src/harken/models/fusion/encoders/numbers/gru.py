@@ -49,7 +49,7 @@ class GruEncoder(Encoder):
         read, real = self.settings.stacked(media, lengths)
         # Packed, the backward direction begins at each series' own end.
         packed = nn.utils.rnn.pack_padded_sequence(
-            read.to(self.norm.weight), real.sum(1).cpu(), batch_first=True, enforce_sorted=False
+            self.as_weights(read), real.sum(1).cpu(), batch_first=True, enforce_sorted=False
         )
         states, _ = nn.utils.rnn.pad_packed_sequence(
             self.network(packed)[0], batch_first=True, total_length=read.shape[1]

@@ -54,6 +54,6 @@ class MlpEncoder(Encoder):
     def forward(self, media: Float[Tensor, "n T C"], lengths: Int[Tensor, " n"] | None = None) -> Stream:
         """States of n series of different length; what lies beyond a series' end changes nothing."""
         read, real = self.settings.stacked(media, lengths)
-        states = self.layers(read.to(self.norm.weight))
+        states = self.layers(self.as_weights(read))
         states = self.norm(states + sinusoids(states.shape[1], states.shape[2]).to(states))
         return Stream(states * real[..., None], real)
