@@ -11,6 +11,7 @@ from harken.algorithms.sft import SFT
 from harken.data.blobs import Blobs
 from harken.data.encoded import EncodedPrompts
 from harken.data.prompts import load_prompts
+from harken.evaluate.words import of_head
 from harken.feedback.intake import answer_record
 from harken.models.load import load_model
 from harken.models.model import Model
@@ -159,4 +160,11 @@ def test_the_whole_loop_goes_round_on_such_a_policy(tmp_path):
     mine, its = dict(aligned.trunk.named_parameters()), dict(begun.trunk.named_parameters())
     assert torch.equal(mine["heads.shade.read.weight"], its["heads.shade.read.weight"])
     assert not torch.equal(mine["model.language_model.norm.weight"], its["model.language_model.norm.weight"])
-    assert (done.folder / "report.html").exists()
+    found = json.loads((done.folder / "evaluation.json").read_text())["heads_by_model"]
+    assert list(found) == ["sft", "aligned"]
+    assert found["sft"]["shade"]["accuracy"] == pytest.approx(right(begun, tmp_path))
+    assert found["aligned"]["shade"]["accuracy"] == pytest.approx(right(aligned, tmp_path))
+    assert found["sft"]["light"]["count"] == found["sft"]["shade"]["count"]
+    page = (done.folder / "report.html").read_text()
+    assert of_head(found["aligned"]["shade"]) in page
+    assert of_head(found["sft"]["light"]) in page

@@ -7,10 +7,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-
-def percent(value: float) -> str:
-    """A share as a percentage."""
-    return f"{100 * value:.1f} %"
+from harken.evaluate.words import of_head, percent
 
 
 def print_results(console: Console, folder: Path) -> None:
@@ -38,11 +35,18 @@ def print_results(console: Console, folder: Path) -> None:
         )
         noisy += percent(found["annotator_ceiling"])
         table.add_row("reward accuracy", "", percent(found["reward_accuracy"]), noisy)
+    _add_other_heads(table, found.get("heads_by_model", {}))
     table.add_row("KL to the supervised", "", f"{found['kl']:.2f} nats", "a completion, on held-out prompts")
     console.print(table)
     for notice in found.get("notices", []):
         console.print(notice, style="yellow", highlight=False)
     console.print(f"report: {(folder / 'report.html').resolve()}", highlight=False, soft_wrap=True)
+
+
+def _add_other_heads(table: Table, found: dict[str, Any]) -> None:
+    """What heads beside a language head came to."""
+    for name, figures in found.get("sft", {}).items():
+        table.add_row(f"head {name}", of_head(figures), of_head(found["aligned"][name]), "")
 
 
 def _print_heads(console: Console, folder: Path, found: dict[str, Any]) -> None:

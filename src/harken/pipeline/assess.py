@@ -17,10 +17,12 @@ from harken.evaluate.metrics.exactness import exactness
 from harken.evaluate.metrics.kl import SequenceKL, sequence_kl
 from harken.evaluate.metrics.rouge import rouge_l
 from harken.evaluate.metrics.win_rate import win_rate
+from harken.models.fusion.config import FusionConfig
 from harken.models.load import weights_dtype
 from harken.models.model import Model
 from harken.pipeline.artefact import write_text
 from harken.pipeline.ask import write_completions, write_prompts
+from harken.pipeline.head_figures import head_figures
 from harken.pipeline.reward_figures import SAME, judge_reward_model, reward_curve
 from harken.pipeline.roles import load_as
 from harken.pipeline.run import Run
@@ -62,12 +64,23 @@ def evaluation_work(round_: int, arms: tuple[str, ...], policy: str) -> Work:
             found[arm] = other | _divergence(run, models[arm], models["sft"], answers[arm])
         found |= judge_reward_model(run, reward)
         found |= reward_curve(run, round_, policy, key)
+        found["heads_by_model"] = _heads(run, models)
         found["along_training"] = {arm: _along_training(run, f"{here}/{arm}") for arm in arms}
         found["notices"] = list(run.world.notices)
         write_text(run.folder / here / "evaluation.json", json.dumps(found, indent=1) + "\n")
         run.progress.advance(stage, total, total)
 
     return work
+
+
+def _heads(run: Run, models: Mapping[str, Model]) -> dict[str, dict[str, Any]]:
+    """How right the heads besides language are, by model; nothing where there are none."""
+    with_heads = {name: m for name, m in models.items() if isinstance(m.trunk.config, FusionConfig)}
+    return {
+        name: head_figures(model, run.world.test, run.blobs)
+        for name, model in with_heads.items()
+        if model.trunk.config.heads
+    }
 
 
 def _answer(run: Run, model: Model, name: str) -> list[Completion]:

@@ -5,24 +5,15 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import torch
-from torch import Tensor
-
 from harken.data.blobs import Blobs
 from harken.data.encoded import EncodedPrompts
 from harken.data.seeds import derive
-from harken.evaluate.metrics.bootstrap import bootstrap_interval
-from harken.evaluate.metrics.exactness import exactness
-from harken.evaluate.metrics.retrieval import recall_at
 from harken.models.encoders import freeze_encoders
-from harken.models.fusion.heads.classify import Classify
-from harken.models.fusion.heads.contrast import Contrast
-from harken.models.fusion.heads.match import Match
-from harken.models.fusion.heads.regress import Regress
 from harken.models.load import load_predictor, weights_dtype
 from harken.models.load import speaks as speaks_from
 from harken.models.predictor import Predictor
 from harken.pipeline.artefact import fresh_folder, write_text
+from harken.pipeline.head_figures import head_figures
 from harken.pipeline.learn import learn, new_predictor
 from harken.pipeline.run import Run, Stage
 from harken.pipeline.settings import ModelConfig
@@ -31,9 +22,6 @@ from harken.pipeline.world import World
 from harken.train.examples import Table
 from harken.train.targets import targets_of
 from harken.types import Part, Prompt, Text, modality_of
-
-NEAREST = (1, 10)
-"""For which k recall is told."""
 
 
 def speaks(config: ModelConfig) -> bool:
@@ -107,75 +95,6 @@ def _learn(run: Run, key: str) -> None:
 
 def _judge(run: Run, key: str) -> None:
     model, test = load_predictor(run.folder / "sft", weights_dtype(run.recipe.model.dtype)), list(run.world.test)
-    said = model.predict(EncodedPrompts(model.processor, run.blobs)(test))
-    found = figures_of(model, said, targets_of(test, model.trunk.config.head_parts(), needed=False))
+    found = head_figures(model, test, run.blobs)
     told = {"prompts": len(test), "heads": found, "notices": list(run.world.notices)}
     write_text(run.folder / "evaluation.json", json.dumps(told, indent=1) + "\n")
-
-
-def figures_of(model: Predictor, said: Mapping[str, Tensor], targets: Mapping[str, Tensor]) -> dict[str, Any]:
-    """How right each head is, with 95 % intervals; a head without targets has a count of 0 and no more.
-
-    Args:
-        model: whose heads.
-        said: their outputs, by `head.output`.
-        targets: by head.
-    """
-    found: dict[str, Any] = {}
-    for name, head in model.trunk.config.head_parts().items():
-        match head:
-            case Classify():
-                found[name] = _classified(said[f"{name}.logits"], targets[name])
-            case Regress():
-                found[name] = _regressed(said[f"{name}.values"], targets[name])
-            case Contrast():
-                there = said[f"{name}.there"].bool()
-                found[name] = _retrieved(said[f"{name}.one"][there], said[f"{name}.other"][there])
-            case Match():
-                found[name] = _matched({key: said[f"{name}.{key}"] for key in ("matched", "mismatched", "there")})
-            case _:
-                continue
-    return found
-
-
-def _classified(logits: Tensor, targets: Tensor) -> dict[str, Any]:
-    goal = targets if targets.dim() == 1 else torch.where(targets.isnan().any(1), -1, targets.nan_to_num().argmax(1))
-    if not bool((goal >= 0).any()):
-        return {"count": 0}
-    share = exactness((logits.argmax(1) == goal)[goal >= 0].numpy())
-    return {"accuracy": share.rate, "interval": [share.low, share.high], "count": share.count}
-
-
-def _matched(said: Mapping[str, Tensor]) -> dict[str, Any]:
-    there = said["there"].bool()
-    if not bool(there.any()):
-        return {"count": 0}
-    share = exactness(torch.cat([said["matched"][there] > 0, said["mismatched"][there] < 0]).numpy())
-    return {"accuracy": share.rate, "interval": [share.low, share.high], "count": share.count}
-
-
-def _regressed(values: Tensor, targets: Tensor) -> dict[str, Any]:
-    there = torch.isfinite(targets).all(1)
-    if not bool(there.any()):
-        return {"count": 0}
-    errors = (values - targets)[there].abs().mean(1).double().numpy()
-    return {
-        "absolute_error": float(errors.mean()),
-        "interval": list(bootstrap_interval(errors)),
-        "count": int(there.sum()),
-    }
-
-
-def _retrieved(one: Tensor, other: Tensor) -> dict[str, Any]:
-    if len(one) < 2:
-        return {"count": 0}
-    found = [recall_at(k, one.numpy(), other.numpy()) for k in NEAREST if k < len(one)]
-    return {
-        f"recall@{recall.k}": {
-            "share": recall.share.rate,
-            "interval": [recall.share.low, recall.share.high],
-            "chance": recall.chance,
-            "count": recall.share.count,
-        }
-        for recall in found
-    }

@@ -50,18 +50,37 @@ def predictions(
         blobs: the prompts' media.
         batch: prompts at a time.
     """
-    model.eval()
     heads = model.trunk.config.head_parts()
+    for part, said in _in_parts(model, prompts, blobs, batch):
+        for row, prompt in enumerate(part):
+            words = {name: _words(head, name, said, row) for name, head in heads.items()}
+            yield {"id": prompt.id, "heads": {name: word for name, word in words.items() if word is not None}}
+
+
+def said_by(model: Model | Predictor, prompts: Sequence[Prompt], blobs: Blobs, batch: int = 256) -> dict[str, Tensor]:
+    """What the heads say of all prompts, by `head.output`, with a row for each.
+
+    Numbers that are one for a whole batch (a contrastive head's scale) are left out.
+    """
+    found: dict[str, list[Tensor]] = {}
+    for part, said in _in_parts(model, prompts, blobs, batch):
+        for name, value in said.items():
+            if value.dim() and len(value) == len(part):
+                found.setdefault(name, []).append(value)
+    return {name: torch.cat(values) for name, values in found.items()}
+
+
+def _in_parts(
+    model: Model | Predictor, prompts: Sequence[Prompt], blobs: Blobs, batch: int
+) -> Iterator[tuple[Sequence[Prompt], dict[str, Tensor]]]:
+    model.eval()
     encoded = EncodedPrompts(model.processor, blobs)
     for start in range(0, len(prompts), batch):
         part = prompts[start : start + batch]
         made = collate_examples(encoded(part), model.processor.pad_id, {}).to(model.trunk.device)
         with torch.no_grad():
             outputs = model(made, frozenset({"heads"})).heads
-        said = {name: value.float().cpu() for name, value in outputs.items()}
-        for row, prompt in enumerate(part):
-            words = {name: _words(head, name, said, row) for name, head in heads.items()}
-            yield {"id": prompt.id, "heads": {name: word for name, word in words.items() if word is not None}}
+        yield part, {name: value.float().cpu() for name, value in outputs.items()}
 
 
 def _words(head: Any, name: str, said: Mapping[str, Tensor], row: int) -> dict[str, JSON] | None:

@@ -10,6 +10,7 @@ from harken.evaluate.explain.shown import Explained
 from harken.evaluate.metrics.calibration import Bin
 from harken.evaluate.metrics.win_rate import WinRate
 from harken.evaluate.plots import Bar, Series, bars, curves, gold_against_proxy, outcomes, reliability, smoothed
+from harken.evaluate.words import of_head, percent, with_interval
 from harken.feedback.records import kind_of
 from harken.pipeline.artefact import read_marker
 from harken.pipeline.ask import read_completions
@@ -36,15 +37,9 @@ def report_work(round_: int) -> Work:
     return work
 
 
-def percent(value: float) -> str:
-    """A share as a percentage."""
-    return f"{100 * value:.1f} %"
-
-
 def interval(found: dict[str, Any], name: str) -> str:
     """A share with its 95 % interval."""
-    low, high = found[f"{name}_interval"]
-    return f"{percent(found[name])} ({100 * low:.1f} to {100 * high:.1f})"
+    return with_interval(found[name], *found[f"{name}_interval"])
 
 
 class _Page:
@@ -133,13 +128,22 @@ class _Page:
             tables.append(self.reward_table())
         if self.found["reward_accuracy_by"]:
             tables.append(self.parts_table())
+        if self.found.get("heads_by_model"):
+            tables.append(self.heads_table())
         return tuple(tables)
+
+    def heads_table(self) -> page.Table:
+        found = self.found["heads_by_model"]
+        header = ("head", *("supervised" if name == "sft" else ARMS[name] for name in found))
+        rows = [(name, *(of_head(found[model][name]) for model in found)) for name in found["sft"]]
+        caption = "The heads besides language, on the held-out prompts' facts; alignment moves what they read, not them"
+        return page.Table(header, tuple(rows), caption)
 
     def parts_table(self) -> page.Table:
         rows = [
             (
                 f"{way}: {part}",
-                f"{percent(one['rate'])} ({100 * one['low']:.1f} to {100 * one['high']:.1f})",
+                with_interval(one["rate"], one["low"], one["high"]),
                 str(one["pairs"]),
             )
             for way, parts in self.found["reward_accuracy_by"].items()
