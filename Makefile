@@ -26,7 +26,7 @@ test: install  ## the whole suite
 check: install  ## format, lint, types, layers, house rules, fast tests
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
-	$(BIN)/mypy
+	$(BIN)/mypy -n $(JOBS)
 	$(BIN)/lint-imports
 	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal -m "not slow and not soak"
 

@@ -2,6 +2,7 @@
 
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -75,6 +76,17 @@ def test_answers_and_heads_are_learnt_at_once_and_weights_move(tmp_path):
     assert set(variances) == {"log_variance", "heads.shade.log_variance", "heads.light.log_variance"}
     assert all(abs(value) > 0.05 for value in variances.values())
     assert told.lines == []
+
+
+def test_drop_leaves_media_out_of_demonstrations(tmp_path):
+    losses = []
+    for drop in (0.0, 0.9):
+        sft = {"data": {"steps": 2, "batch": 12}}
+        recipe = speaking(tmp_path, sft=sft)
+        model = replace(recipe.model, fuse={"name": "joined", "drop": drop})
+        done, _ = run(replace(recipe, model=model), tmp_path / f"run{drop}", only=("sft",))
+        losses.append(read_metrics(done.metrics, "sft")[0]["loss"])
+    assert losses[0] != losses[1]
 
 
 def test_a_model_without_other_heads_learns_as_before(tmp_path):

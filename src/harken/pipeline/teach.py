@@ -115,10 +115,11 @@ def _imitate(model: Model, run: Run, at: Workplace) -> None:
     targets = targets_of(prompts, heads)
     say_never_seen(run, targets, heads)
     measure = None
+    drop = model.trunk.config.fuse_part().drop if isinstance(model.trunk.config, FusionConfig) else 0.0
 
     def source_of(numbers: Sequence[int], learning: bool) -> Demonstrations:
         mine = {name: rows[list(numbers)] for name, rows in targets.items()}
-        taught = Taught(mine, config.change if learning else None)
+        taught = Taught(mine, config.change, drop) if learning else Taught(mine)
         return Demonstrations([pairs[i] for i in numbers], encoded, config.data, seed, taught)
 
     if held:

@@ -11,7 +11,7 @@ from harken.data.batch import Batch, Outputs, collate
 from harken.data.bounds import at_least
 from harken.data.encoded import EncodedPrompts
 from harken.data.seeds import derive
-from harken.types import JSON, Completion, Prompt
+from harken.types import JSON, Completion, Prompt, Text, modality_of
 
 
 def shuffled(count: int, seed: int, *names: str | int) -> list[int]:
@@ -54,6 +54,27 @@ def changed(batches: Sequence[Batch], change: Change | None, step: int, seed: in
         media = change(prompts.media, prompts.media_rows, generator)
         out.append(replace(batch, prompts=replace(prompts, media=media, media_keys=("",) * len(prompts.ids))))
     return out
+
+
+def without_some(prompt: Prompt, share: float, generator: torch.Generator) -> Prompt:
+    """A prompt that lacks each kind of media with a chance of `share` (ModDrop, 1501.00102).
+
+    Words stay, and one kind of media that the prompt has. So does a kind that alone makes up a message.
+    """
+    held = [[None if isinstance(part, Text) else modality_of(part) for part in m.parts] for m in prompt.messages]
+    kinds = sorted({kind for message in held for kind in message if kind is not None})
+    drawn = torch.rand(len(kinds), generator=generator).tolist()
+    lost = {kind for kind, chance in zip(kinds, drawn, strict=True) if chance < share}
+    if lost == set(kinds):
+        lost -= {kind for kind, chance in zip(kinds, drawn, strict=True) if chance == max(drawn)}
+    lost -= {kind for message in held if len(set(message)) == 1 for kind in message if kind is not None}
+    if not lost:
+        return prompt
+    messages = tuple(
+        replace(m, parts=tuple(part for part, kind in zip(m.parts, kinds_in, strict=True) if kind not in lost))
+        for m, kinds_in in zip(prompt.messages, held, strict=True)
+    )
+    return replace(prompt, id=f"{prompt.id} without {' and '.join(sorted(lost))}", messages=messages)
 
 
 class Stateless:
@@ -105,10 +126,12 @@ class Taught:
     Attributes:
         targets: of other heads, by head, each with a row for each demonstration.
         change: what is done to media before they are learnt from.
+        drop: how often a prompt lacks a kind of media, as in `without_some`.
     """
 
     targets: Mapping[str, Tensor] = field(default_factory=dict)
     change: Change | None = None
+    drop: float = 0.0
 
 
 class Demonstrations(Stateless):
@@ -144,7 +167,8 @@ class Demonstrations(Stateless):
         """One step's demonstrations; two of one prompt share its computation."""
         size = min(self.config.batch, len(self.pairs))
         chosen = take(len(self.pairs), size, step, self.seed, "demonstrations")
-        made = [self.batch_of(part) for part in parts(chosen, self.config.accumulate)]
+        asked = self._asked(chosen, step)
+        made = [self._batch(part, asked) for part in parts(chosen, self.config.accumulate)]
         if len(made) > 1:
             mean = sum(int(batch.completions.mask.sum()) for batch in made) / len(chosen)
             made = [
@@ -154,15 +178,26 @@ class Demonstrations(Stateless):
         return changed(made, self.taught.change, step, self.seed)
 
     def batch_of(self, chosen: Sequence[int]) -> Batch:
-        """Some demonstrations, by number."""
+        """Some demonstrations, by number, with all of their media."""
+        return self._batch(chosen, {i: self.pairs[i][0] for i in chosen})
+
+    def _asked(self, chosen: Sequence[int], step: int) -> dict[int, Prompt]:
+        """The prompts of a step's demonstrations, by number, some without some of their media."""
+        asked = {i: self.pairs[i][0] for i in chosen}
+        if self.taught.drop:
+            generator = torch.Generator().manual_seed(derive(self.seed, "drop", step))
+            asked = {i: without_some(prompt, self.taught.drop, generator) for i, prompt in asked.items()}
+        return asked
+
+    def _batch(self, chosen: Sequence[int], asked: Mapping[int, Prompt]) -> Batch:
         prompts: dict[str, Prompt] = {}
         for i in chosen:
-            prompts.setdefault(self.pairs[i][0].id, self.pairs[i][0])
+            prompts.setdefault(asked[i].id, asked[i])
         rows = {name: row for row, name in enumerate(prompts)}
         return collate(
             self.encoded(list(prompts.values())),
             [self._ids[i] for i in chosen],
-            [rows[self.pairs[i][0].id] for i in chosen],
+            [rows[asked[i].id] for i in chosen],
             self.encoded.processor.pad_id,
             {name: targets[torch.as_tensor(list(chosen))] for name, targets in self.taught.targets.items()},
         )

@@ -57,7 +57,8 @@ class FuseSettings(ABC):
     Attributes:
         width: of the streams and of the shared state; that of the language head, where there is one, if not said.
         drop: how often in training a modality of a row is left out, so that a model learns to do without; the last one
-            of a row never is (ModDrop, 1501.00102; a policy, which samples as it is trained, leaves none out).
+            of a row never is (ModDrop, 1501.00102). Of a policy, which samples as it is trained, demonstrations lack
+            media so often, and rollouts none.
     """
 
     width: int | None = None
