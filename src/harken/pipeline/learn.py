@@ -13,7 +13,7 @@ from harken.pipeline.artefact import digest
 from harken.pipeline.roles import fingerprint
 from harken.pipeline.settings import SftConfig
 from harken.pipeline.verbs import Workplace
-from harken.train.adversarial import Attacked, refuse_unseen
+from harken.train.adversarial import in_training_against, refuse_unseen
 from harken.train.examples import Examples, Table
 from harken.train.loop import Fit, fit
 from harken.train.stopping import held_out, held_out_likelihood
@@ -67,7 +67,7 @@ def learn(model: Predictor, table: Table, config: SftConfig, at: Workplace | Non
     if at.folder is not None and not at.key:
         said = {name: digest(rows.tolist()) for name, rows in table.targets.items()}
         at = replace(at, key=digest([at.stage, at.seed, repr(config), said, table.count, fingerprint(model)]))
-    module = model if config.attack is None else Attacked(model, objective, config.attack)
+    module = in_training_against(model, objective, config.attack)
     with tempfile.TemporaryDirectory() as scratch:
         folder = at.folder or Path(scratch)
         folder.mkdir(parents=True, exist_ok=True)
