@@ -143,24 +143,24 @@ def config(perturb=WORDS, attack=BOTH, mix: Mix | None = None) -> RolloutConfig:
     return RolloutConfig(2, 4, 2, Decoding(6), mix, perturb=perturb, attack=attack)
 
 
-def test_the_policy_reads_adversarial_prompts_and_the_judges_clear_ones(tmp_path):
+@pytest.mark.parametrize("minibatches", [1, 2])
+def test_the_policy_reads_adversarial_prompts_and_the_judges_clear_ones(tmp_path, minibatches):
+    """With one minibatch the prompts are computed once, for sampling and for learning."""
     SEEN.clear()
-    asked, blobs = prompts(Blobs(tmp_path))[1:], Blobs(tmp_path)
-    encoded = EncodedPrompts(MODEL.processor, blobs)
-    how = config(replace(WORDS, share=1.0), mix=Heard(environment={"ended": 1.0}))
-    source = Rollouts(tiny_model(), MODEL, Scorer(how.mix, None, None), asked, encoded, GRPO(group=2), how, 5)
-    batch = source.batches(0)[0]
-    plain = Rollouts(
-        tiny_model(), MODEL, Scorer(how.mix, None, None), asked, encoded, GRPO(group=2), config(None, None), 5
+    asked, encoded = prompts(Blobs(tmp_path))[1:], EncodedPrompts(MODEL.processor, Blobs(tmp_path))
+    mix = Heard(environment={"ended": 1.0})
+    how = replace(config(replace(WORDS, share=1.0), mix=mix), minibatches=minibatches)
+    source, plain = (
+        Rollouts(tiny_model(), MODEL, Scorer(mix, None, None), asked, encoded, GRPO(group=2), each, 5)
+        for each in (how, replace(how, perturb=None, attack=None))
     )
-    clear = plain.batches(0)[0]
+    batch, clear = source.batches(0)[0], plain.batches(0)[0]
     assert not torch.equal(batch.prompts.media["pixel_values"], clear.prompts.media["pixel_values"])
     assert batch.prompts.ids.shape != clear.prompts.ids.shape or not torch.equal(batch.prompts.ids, clear.prompts.ids)
     words = {part.text for one in asked for part in one.messages[0].parts if isinstance(part, Text)}
-    assert set(SEEN[0]) == words
+    assert set(SEEN[0]) == set(SEEN[1]) == words
     assert {record["prompt_id"] for record in source.samples()} <= {one.id for one in asked}
-    with torch.no_grad():
-        again = source.policy(batch, frozenset({"logprobs"})).logprobs
+    again = source.policy(batch, frozenset({"logprobs"})).logprobs
     assert (again - batch.labels["sampled_logprobs"]).abs().max() < 1e-4, "it learns from what it read"
 
 

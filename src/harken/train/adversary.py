@@ -110,6 +110,8 @@ class Adversary:
         """The prompts as the policy reads them after what `against` did, media included."""
         encoded = self.encoded(self.asked(prompts, done, *names))
         moved = {name.removeprefix(MEDIA): rows for name, rows in done.items() if name.startswith(MEDIA)}
+        if not moved:
+            return encoded
         places = dict.fromkeys(moved, 0)
         out = []
         for one in encoded:
