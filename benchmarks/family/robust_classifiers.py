@@ -18,6 +18,7 @@ from benchmarks.reward.intervals import over_draws
 from harken.data.augment.media import Augmentation
 from harken.data.augment.picture import PictureChange
 from harken.data.batch import Batch
+from harken.evaluate.metrics.bootstrap import bootstrap_interval
 from harken.evaluate.metrics.exactness import exactness
 from harken.models.fusion.build import FamilyConfig
 from harken.models.hearing import Hearing
@@ -128,6 +129,8 @@ def sounds(train: Path, test: Path | None, steps: int) -> Job:
     apart = [said[n] for n in order[: len(said) // 5]]
     learnt = said if test else [said[n] for n in order[len(said) // 5 :]]
     judged = digits_said(test) if test else apart
+    if test:
+        judged = [judged[n] for n in np.random.default_rng(0).permutation(len(judged)).tolist()]
 
     def heard(chosen: Sequence[tuple[str, int, Wave]]) -> tuple[list[dict[str, Tensor]], Tensor]:
         return with_samples(reader, [wave for _, _, wave in chosen]), torch.tensor([digit for _, digit, _ in chosen])
@@ -179,11 +182,9 @@ def classifier(job: Job, seeds: int, steps: int, work: Path | None) -> dict[str,
                 right.setdefault(name, []).append(found)
                 far = max(far, farthest)
         table[when] = {name: _told(each) for name, each in right.items()} | {"farthest, in radii": round(far, 6)}
-        for name, each in right.items():
-            share = exactness(torch.cat(each).numpy())
-            print(
-                f"{job.name:20s} {when:7s} {name:8s} {share.rate:.3f} ({share.low:.3f} to {share.high:.3f})", flush=True
-            )
+        for name in right:
+            told = table[when][name]
+            print(f"{job.name:20s} {when:7s} {name:8s} {told['accuracy']} {told['interval']}", flush=True)
     return table
 
 
@@ -191,5 +192,8 @@ def _told(each: Sequence[Tensor]) -> dict[str, Any]:
     share = exactness(torch.cat(list(each)).numpy())
     told: dict[str, Any] = {"accuracy": round(share.rate, 4), "interval": [round(share.low, 4), round(share.high, 4)]}
     if len(each) > 1:
+        # The same media were judged by each seed's model: a medium is drawn with all of its answers.
+        low, high = bootstrap_interval(torch.stack(list(each)).double().mean(0).numpy())
+        told["interval"] = [round(low, 4), round(high, 4)]
         told["interval over seeds"] = over_draws([float(right.float().mean()) for right in each])[1:]
     return told
