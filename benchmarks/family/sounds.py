@@ -10,6 +10,7 @@ from jaxtyping import Float32
 from torch import Tensor
 
 from harken.data.media import audio
+from harken.data.processor import SAMPLES
 from harken.models.predictor import Predictor
 
 Wave = Float32[np.ndarray, " S"]
@@ -37,3 +38,10 @@ def log_mels(model: Predictor, waves: Sequence[Wave]) -> list[dict[str, Tensor]]
         features = made["input_features"]
         out.append({"input_features": features, "feature_lengths": torch.tensor([features.shape[2]])})
     return out
+
+
+def with_samples(model: Predictor, waves: Sequence[Wave]) -> list[dict[str, Tensor]]:
+    """As `log_mels`, with the samples that the frames were made of, for an attack that moves these."""
+    hf = model.processor.hf
+    made = [hf(hf.audio_token, audio=[wave], samples=True, return_tensors="pt") for wave in waves]
+    return [{name: each[name] for name in ("input_features", "feature_lengths", *SAMPLES)} for each in made]

@@ -22,6 +22,8 @@ from harken.types import Audio, Completion, Image, Message, Numbers, Part, Promp
 MODALITIES = ("image", "audio", "numbers", "text")
 MARKER = "harken"  # an answer that is easy to find again in what a template wrote
 PER_TOKEN = ("token_type_ids", "seq_mask")  # what the names of tensors with one entry a token end with
+SAMPLES = ("samples", "sample_lengths", "sample_extents")
+"""Media tensors of sounds as they are, (n, S): how much of each is real, and how much of it the processor read."""
 FRAMES = ("feature_attention_mask", "input_features_mask")  # which frames of a sound are real
 
 
@@ -117,8 +119,13 @@ class Processor:
         """The most steps of numbers, and the numbers a step, that the model takes; none of a model that takes none."""
         return getattr(self.hf, "series_shape", (0, 0))
 
-    def encode(self, prompt: Prompt, blobs: Blobs) -> EncodedPrompt:
+    def encode(self, prompt: Prompt, blobs: Blobs, samples: bool = False) -> EncodedPrompt:
         """One prompt as ids and media tensors, ready for `data.batch.collate`.
+
+        Args:
+            prompt: what is asked.
+            blobs: where its media lie.
+            samples: whether sounds are wanted as samples besides, for `models.hearing`; only of harken's own family.
 
         Raises:
             IntegrityError: if a medium of the prompt would not reach the model, or a text holds one of the model's
@@ -148,6 +155,7 @@ class Processor:
         if sounds:
             keywords[self._sounds] = sounds
             keywords["sampling_rate"] = self.rate
+            keywords |= self._with_samples() if samples else {}
         series = [numbers.decode(blobs.read(part.sha256)) for part in media if isinstance(part, Numbers)]
         if series:
             keywords["numbers"] = series
@@ -185,6 +193,19 @@ class Processor:
         """The ids of a text as it stands, control tokens in it read as such."""
         ids: list[int] = self.tokenizer(text, add_special_tokens=False)["input_ids"]
         return ids
+
+    def _with_samples(self) -> dict[str, bool]:
+        """What has the processor keep samples.
+
+        Raises:
+            ValueError: if it cannot.
+        """
+        if "samples" not in inspect.signature(self.hf.__call__).parameters:
+            raise ValueError(
+                f"samples of sounds are kept for models of harken's own family alone, and this is a "
+                f"{type(self.hf).__name__}: name input_features in attack.radius"
+            )
+        return {"samples": True}
 
     def _end_of_turn(self) -> int:
         """The id that ends an answer: the control token that the chat template puts behind one, else eos.

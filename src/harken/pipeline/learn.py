@@ -17,7 +17,7 @@ from harken.pipeline.artefact import digest
 from harken.pipeline.roles import fingerprint
 from harken.pipeline.settings import SftConfig
 from harken.pipeline.verbs import Workplace
-from harken.train.adversarial import Attacked, refuse_unseen
+from harken.train.adversarial import in_training_against, refuse_unseen
 from harken.train.examples import Examples, Table
 from harken.train.loop import Fit, fit
 from harken.train.stopping import held_out, held_out_likelihood
@@ -88,7 +88,7 @@ def learn(model: Predictor, table: Table, config: SftConfig, at: Workplace | Non
     source = Examples(table.part(list(learnt)) if unseen else table, config.data, at.seed, pad_id, config.change)
     if at.folder is not None and not at.key:
         at = replace(at, key=digest([at.stage, at.seed, repr(config), contents_of(table), fingerprint(model)]))
-    module = model if config.attack is None else Attacked(model, objective, config.attack)
+    module = in_training_against(model, objective, config.attack)
     with tempfile.TemporaryDirectory() as scratch:
         folder = at.folder or Path(scratch)
         folder.mkdir(parents=True, exist_ok=True)

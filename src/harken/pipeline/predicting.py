@@ -49,8 +49,14 @@ def stages_of(plain: Mapping[str, Any], reads: tuple[Path, ...]) -> list[Stage]:
     ]
 
 
-def table_of(prompts: Sequence[Prompt], model: Predictor, blobs: Blobs) -> Table:
+def table_of(prompts: Sequence[Prompt], model: Predictor, blobs: Blobs, samples: bool = False) -> Table:
     """Prompts as examples, their facts the targets.
+
+    Args:
+        prompts: at least one has each modality that the model has an encoder for.
+        model: reads them.
+        blobs: where their media lie.
+        samples: whether sounds are given as samples besides, for an attack that moves these.
 
     Raises:
         TargetError: if a fact is none that its head can learn, or a head has no data.
@@ -63,7 +69,7 @@ def table_of(prompts: Sequence[Prompt], model: Predictor, blobs: Blobs) -> Table
                 f"encoders.{modality} has no data: none of the {len(prompts)} prompts has {modality}; leave the "
                 "encoder out, or give prompts that have it"
             )
-    encoded = EncodedPrompts(model.processor, blobs)
+    encoded = EncodedPrompts(model.processor, blobs, samples=samples)
     targets = targets_of(prompts, model.trunk.config.head_parts())
     return Table(lambda numbers: encoded([prompts[i] for i in numbers]), targets, len(prompts))
 
@@ -85,7 +91,9 @@ def _learn(run: Run, key: str) -> None:
         model = new_predictor(config.family, list(run.world.corpus), seed)
     if config.freeze_encoders:
         freeze_encoders(model.trunk)
-    heads, table = model.trunk.config.head_parts(), table_of(_examples(run.world), model, run.blobs)
+    heads, attack = model.trunk.config.head_parts(), run.recipe.sft.attack
+    samples = attack is not None and attack.moves_samples
+    table = table_of(_examples(run.world), model, run.blobs, samples)
     targets_of(run.world.test, heads, needed=False)  # what is wrong in them is said before anything is learnt
     say_never_seen(run, table.targets, heads)
     learn(model, table, run.recipe.sft, workplace(run, "sft", key))

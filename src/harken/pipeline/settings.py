@@ -119,6 +119,13 @@ class SftConfig:
     augment: Augmentation = field(default_factory=Augmentation)
     attack: Attack | None = None
 
+    def __post_init__(self) -> None:
+        if self.attack is not None and self.attack.moves_samples and self.augment.audio is not None:
+            raise ValueError(
+                "sft.attack.radius.samples makes frames anew, and what sft.augment.audio did to them would be lost; "
+                "leave one out, or attack input_features"
+            )
+
     @property
     def change(self) -> Augmentation | None:
         """What is done to media, if anything."""

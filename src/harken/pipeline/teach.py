@@ -30,7 +30,7 @@ from harken.pipeline.verbs import (
     train_reward_model,
 )
 from harken.reward.model import load_reward_model
-from harken.train.adversarial import Attacked, refuse_unseen
+from harken.train.adversarial import in_training_against, refuse_unseen
 from harken.train.loop import SAMPLES, Fit, fit
 from harken.train.sources import Demonstrations, Taught
 from harken.train.stopping import held_out, held_out_likelihood
@@ -108,8 +108,10 @@ def _imitate(model: Model, run: Run, at: Workplace) -> None:
     prepare(model, prompts, encoded)
     if config.change is not None or config.attack is not None:
         model.features = None  # what was computed before is of media as they are
+    moved = encoded
     if config.attack is not None:
-        refuse_unseen(config.attack, (encoded([prompt])[0] for prompt in prompts))
+        moved = EncodedPrompts(model.processor, run.blobs, samples=config.attack.moves_samples)
+        refuse_unseen(config.attack, (moved([prompt])[0] for prompt in prompts))
     held, learnt = held_out(range(len(pairs)), lambda i: pairs[i][0].id, config.stopping, at.seed)
     heads, objective = spoken_heads(model)
     targets = targets_of(prompts, heads)
@@ -120,14 +122,15 @@ def _imitate(model: Model, run: Run, at: Workplace) -> None:
     def source_of(numbers: Sequence[int], learning: bool) -> Demonstrations:
         mine = {name: rows[list(numbers)] for name, rows in targets.items()}
         taught = Taught(mine, config.change, drop) if learning else Taught(mine)
-        return Demonstrations([pairs[i] for i in numbers], encoded, config.data, seed, taught)
+        reading = moved if learning else encoded
+        return Demonstrations([pairs[i] for i in numbers], reading, config.data, seed, taught)
 
     if held:
         unseen = source_of(held, False)
         measure = held_out_likelihood(model, objective, unseen.batch_of, len(held), config.data.batch)
     assert at.folder is not None, "a stage has its folder"
     how = Fit(at.folder, "sft", at.key, seed, config.optimizer, run.metrics, **at.options)
-    module = model if config.attack is None else Attacked(model, objective, config.attack)
+    module = in_training_against(model, objective, config.attack)
     fit(module, source_of(learnt, True), objective, replace(how, stopping=config.stopping, measure=measure))
 
 

@@ -20,10 +20,23 @@ from harken.algorithms.objective import Objective
 from harken.data.batch import Batch, EncodedPrompt, Outputs
 from harken.data.bounds import at_least
 from harken.data.bounds import share as is_share
+from harken.data.processor import SAMPLES
+from harken.models.hearing import Hearing
+from harken.models.model import Model
+from harken.models.predictor import Predictor
 
-FILLED = {"input_features": ("feature_lengths", -1), "series": ("series_lengths", 1)}
+FILLED = {
+    "input_features": ("feature_lengths", -1),
+    "samples": ("sample_lengths", 1),
+    "series": ("series_lengths", 1),
+}
 """The tensors that are filled up: what says how much of each is real, and along which axis."""
 TINY = 1e-30
+HAIR = 1e-5
+"""By how much of its radius a ball of `snr` is smaller: what rounding could add to it."""
+
+
+Norm = Literal["inf", "snr"]
 
 
 @dataclass(frozen=True)
@@ -31,11 +44,12 @@ class Attack:
     """How media are moved.
 
     Attributes:
-        radius: of the ball, by the name of the media tensor: `{pixel_values: 0.0157}` is 4/255 a pixel.
+        radius: of the ball, by the name of the media tensor: `{pixel_values: 0.0157}` is 4/255 a pixel. `samples` are
+            sounds as they are played (full scale is 1); `input_features` are the frames that encoders read of them.
         steps: of the ascent; 1 is FGSM.
         step: length of each, in radii; 2.5 / steps if not said.
         norm: `inf` bounds each number by the radius; `snr` bounds each medium's root mean square by the radius times
-            its own (an SNR of 40 dB is a radius of 0.01).
+            its own (an SNR of 40 dB is a radius of 0.01). One for all, or by name, `inf` where nothing is said.
         low: what no number goes below, by name.
         high: what none goes above, by name.
         share: of the media that are moved in training; the others are learnt from as they are.
@@ -44,7 +58,7 @@ class Attack:
     radius: Mapping[str, float]
     steps: int = 1
     step: float | None = None
-    norm: Literal["inf", "snr"] = "inf"
+    norm: Norm | Mapping[str, Norm] = "inf"
     low: Mapping[str, float] = field(default_factory=lambda: {"pixel_values": 0.0})
     high: Mapping[str, float] = field(default_factory=lambda: {"pixel_values": 1.0})
     share: float = 1.0
@@ -54,6 +68,20 @@ class Attack:
         is_share(self, "attack", "share")
         if not self.radius or any(not 0 < r < torch.inf for r in self.radius.values()):
             raise ValueError(f"attack.radius names media tensors and a radius above 0 each, not {dict(self.radius)}")
+        if self.moves_samples and "input_features" in self.radius:
+            raise ValueError("attack.radius: input_features are made of samples again; name one of the two")
+
+        if not isinstance(self.norm, str) and not set(self.norm) <= set(self.radius):
+            raise ValueError(f"attack.norm names {', '.join(self.norm)}, and attack.radius {', '.join(self.radius)}")
+
+    def norm_of(self, name: str) -> Norm:
+        """How the ball of a media tensor is measured."""
+        return self.norm if isinstance(self.norm, str) else self.norm.get(name, "inf")
+
+    @property
+    def moves_samples(self) -> bool:
+        """Whether sounds are moved as they are played: the gradient goes through their frames (`models.hearing`)."""
+        return SAMPLES[0] in self.radius
 
     @property
     def length(self) -> float:
@@ -139,7 +167,7 @@ class _Ball:
         clean: as it was, n media.
         real: which numbers are no filling, broadcast to them.
         radius: of each medium, broadcast to them.
-        attack: the rest.
+        norm: how the radius is measured.
         low: what no number goes below.
         high: what none goes above.
     """
@@ -147,14 +175,14 @@ class _Ball:
     clean: Tensor
     real: Tensor
     radius: Tensor
-    attack: Attack
+    norm: Norm
     low: float | None
     high: float | None
 
     def step(self, moved: Tensor, gradient: Tensor, length: float) -> Tensor:
         """A step up the gradient, and back into the ball."""
         gradient = gradient * self.real
-        if self.attack.norm == "inf":
+        if self.norm == "inf":
             return self.within(moved + length * self.radius * gradient.sign())
         # Scaled first: squares of a small gradient are 0 in single precision.
         scaled = gradient / _each(gradient.flatten(1).abs().amax(1), gradient).clamp(min=TINY)
@@ -163,7 +191,7 @@ class _Ball:
     def within(self, moved: Tensor) -> Tensor:
         """The nearest in the ball and the bounds."""
         away = (moved - self.clean) * self.real
-        if self.attack.norm == "inf":
+        if self.norm == "inf":
             away = torch.maximum(torch.minimum(away, self.radius), -self.radius)
         else:
             away = away * (self.radius / _size(away, self.real).clamp(min=TINY)).clamp(max=1.0)
@@ -186,8 +214,10 @@ def _ball(media: Mapping[str, Tensor], name: str, attack: Attack) -> _Ball:
             f"{name} go from {float(clean.min()):g} to {float(clean.max()):g}, outside attack.low and attack.high "
             f"({low} and {high}); say in both what they can be for this model"
         )
-    radius = _size(clean, real) * attack.radius[name] if attack.norm == "snr" else clean.new_tensor(attack.radius[name])
-    return _Ball(clean, real, radius, attack, low, high)
+    radius = clean.new_tensor(attack.radius[name])
+    if attack.norm_of(name) == "snr":
+        radius = _size(clean, real) * (attack.radius[name] * (1 - HAIR))
+    return _Ball(clean, real, radius, attack.norm_of(name), low, high)
 
 
 def _or(said: float | None, otherwise: float) -> float:
@@ -250,18 +280,43 @@ class Attacked(nn.Module):
     def forward(self, batch: Batch, needs: frozenset[str]) -> Outputs:
         """As the module's, of moved media while it trains."""
         if self.training:
-            batch = self._mixed(batch)
+            moved = attacked(self.module, self.objective, batch, self.attack)
+            batch = a_share_of(batch, moved, self.attack)
         out: Outputs = self.module(batch, needs)
         return out
 
-    def _mixed(self, batch: Batch) -> Batch:
-        made = attacked(self.module, self.objective, batch, self.attack)
-        if self.attack.share >= 1:
-            return made
-        media = {}
-        for name in self.attack.radius:
-            if name in made.prompts.media:
-                tensor = made.prompts.media[name]
-                kept = _each(torch.rand(len(tensor)) >= self.attack.share, tensor).to(tensor.device)
-                media[name] = torch.where(kept, _as_numbers(batch.prompts.media[name]), tensor)
-        return _with(made, media)
+
+def a_share_of(before: Batch, after: Batch, attack: Attack, generator: torch.Generator | None = None) -> Batch:
+    """A batch in which only a share of the media is as an attack moved them, by lot.
+
+    Args:
+        before: as it was.
+        after: all media moved.
+        attack: says which media, and the share.
+        generator: draws; torch's own if None.
+    """
+    if attack.share >= 1:
+        return after
+    media = {}
+    for name in attack.radius:
+        if name in after.prompts.media:
+            tensor = after.prompts.media[name]
+            kept = _each(torch.rand(len(tensor), generator=generator) >= attack.share, tensor).to(tensor.device)
+            media[name] = torch.where(kept, _as_numbers(before.prompts.media[name]), tensor)
+    return _with(after, media)
+
+
+def in_training_against(model: Model | Predictor, objective: Objective, attack: Attack | None) -> nn.Module:
+    """What is trained: the model itself, or one that learns from media moved against it.
+
+    Args:
+        model: with the processor that it reads with.
+        objective: whose loss rises.
+        attack: how; None for no attack.
+
+    Raises:
+        ValueError: if samples are to be moved and the model makes no log-mel frames of them.
+    """
+    if attack is None:
+        return model
+    return Attacked(Hearing(model, model.processor) if attack.moves_samples else model, objective, attack)

@@ -7,20 +7,25 @@ import torch
 from torch import Tensor
 
 from harken.algorithms.objective import OwnStep, RLAlgorithm, Rollout
-from harken.data.batch import Batch, Outputs, collate, pad_right
+from harken.data.augment.prompt import PromptChange
+from harken.data.batch import Batch, EncodedPrompt, Outputs, collate, pad_right
 from harken.data.bounds import at_least
-from harken.data.encoded import EncodedPrompts
+from harken.data.encoded import EncodedPrompts, Given
 from harken.data.seeds import derive
 from harken.models.generate import Decoding
 from harken.models.model import Model
 from harken.reward.evidence import Evidence
 from harken.reward.mix import Mix, Mixed
-from harken.train.sampler import LocalSampler, Sampler
+from harken.train.adversarial import Attack
+from harken.train.adversary import Adversary
+from harken.train.sampler import Asked, LocalSampler, Sampler
 from harken.train.scorer import Scorer
 from harken.train.sources import parts, shuffled, take
 from harken.train.vllm import VLLMConfig
 from harken.types import JSON, Completion, Message, Prompt, Text
 
+DONE = "done."
+"""What the names of tensors begin with that say what an adversary did to a rollout's prompts."""
 SAMPLES_KEPT = 128
 """Completions of each rollout that are written to `samples.jsonl`."""
 
@@ -39,6 +44,9 @@ class RolloutConfig:
         max_logprob_difference: in nats; how far a token's log-probability at sampling and at training, with the same
             weights, may differ before the run stops.
         vllm: a server that samples in the policy's place (`docs/scale.md`).
+        perturb: how the words of some prompts are changed before the policy reads them; not at all if not said.
+        attack: how media are moved against the policy before it reads them; not at all if not said. Costs an answer
+            to each prompt, and a forward and a backward pass a step of the attack.
     """
 
     iterations: int = 40
@@ -49,6 +57,8 @@ class RolloutConfig:
     accumulate: int = 1
     max_logprob_difference: float = 0.05
     vllm: VLLMConfig | None = None
+    perturb: PromptChange | None = None
+    attack: Attack | None = None
 
     def __post_init__(self) -> None:
         at_least(self, "rollout", iterations=0, prompts=1, minibatches=1, accumulate=1, max_logprob_difference=0)
@@ -56,6 +66,8 @@ class RolloutConfig:
             raise ValueError(
                 f"rollout.minibatches are parts of the {self.prompts} prompts of a rollout, not {self.minibatches}"
             )
+        if self.attack is not None and self.vllm is not None:
+            raise ValueError("rollout.attack moves tensors, which no server takes; leave it or rollout.vllm out")
 
 
 @dataclass(frozen=True)
@@ -108,8 +120,19 @@ class Rollouts:
             )
         self.kl_coefficient = self.algorithm.kl.initial
         self._pending: dict[str, Tensor] = {}
+        self._adversary = self._made_adversary()
+        self._read: list[EncodedPrompt] | None = None
         self._figures: dict[str, float] = {}
         self._samples: list[dict[str, JSON]] = []
+
+    def _made_adversary(self) -> Adversary | None:
+        config = self.config
+        if config.perturb is None and config.attack is None:
+            return None
+        seed, longest = derive(self.seed, "adversary"), config.decoding.max_tokens
+        made = Adversary(self.policy, self.encoded, config.perturb, config.attack, longest, seed)
+        made.refuse_unseen(self.prompts)
+        return made
 
     @property
     def steps(self) -> int:
@@ -129,9 +152,17 @@ class Rollouts:
         indices = self._pending["prompt_index"].tolist()
         order = shuffled(len(indices), self.seed, "minibatches", iteration, epoch)
         mine = sorted(order[place :: self.config.minibatches])
-        return [self._minibatch(indices, part) for part in parts(mine, self.config.accumulate)]
+        read = self._as_read(indices, iteration)
+        return [self._minibatch(read, indices, part) for part in parts(mine, self.config.accumulate)]
 
-    def _minibatch(self, indices: list[int], mine: Sequence[int]) -> Batch:
+    def _as_read(self, indices: list[int], iteration: int) -> list[EncodedPrompt] | None:
+        """A rollout's prompts as an adversary had the policy read them, after a resume made again; None without one."""
+        if self._adversary is not None and self._read is None:
+            done = {n.removeprefix(DONE): tensor for n, tensor in self._pending.items() if n.startswith(DONE)}
+            self._read = self._adversary.encodings([self.prompts[i] for i in indices], done, iteration)
+        return self._read
+
+    def _minibatch(self, read: list[EncodedPrompt] | None, indices: list[int], mine: Sequence[int]) -> Batch:
         place = {row: i for i, row in enumerate(mine)}
         pending = self._pending
         rows = [n for n, row in enumerate(pending["row"].tolist()) if row in place]
@@ -144,7 +175,7 @@ class Rollouts:
             for name, tensor in pending.items()
             if name.startswith("label.")
         }
-        prompts = self.encoded([self.prompts[indices[i]] for i in mine])
+        prompts = self.encoded([self.prompts[indices[i]] for i in mine]) if read is None else [read[i] for i in mine]
         placed = [place[row] for row in pending["row"][keep].tolist()]
         return collate(prompts, ids, placed, self.encoded.processor.pad_id, labels)
 
@@ -156,7 +187,8 @@ class Rollouts:
         rows = torch.arange(len(prompts)).repeat_interleave(algorithm.group)
         progress = iteration / max(1, config.iterations - 1)
         seed = derive(self.seed, "rollout", iteration)
-        answers = self._answer(self._sampler, prompts, rows, seed, f"rollout {iteration}", progress)
+        asked, done = self._ask(prompts, rows, iteration)
+        answers = self._answer(asked, seed, f"rollout {iteration}", progress)
         rollout = Rollout(
             prompt=rows,
             mask=answers.mask,
@@ -179,27 +211,45 @@ class Rollouts:
             "label.sampled_logprobs": answers.logprobs,
             # Cloned: a checkpoint stores no tensor under two names.
             **{f"label.{name}": tensor.detach().cpu().clone() for name, tensor in labels.items()},
+            **{DONE + name: tensor for name, tensor in done.items()},
         }
 
+    def _ask(self, prompts: Sequence[Prompt], rows: Tensor, iteration: int) -> tuple[Asked, dict[str, Tensor]]:
+        """A rollout's prompts as the policy is asked them, and what an adversary did to them."""
+        if self._adversary is None:
+            return self._plainly(prompts, rows, self._sampler), {}
+        done = self._adversary.against(prompts, iteration)
+        words = self._adversary.asked(prompts, done, iteration)
+        read = self._read = self._adversary.encodings(prompts, done, iteration)
+        sampler = self._sampler
+        if isinstance(sampler, LocalSampler):
+            sampler = replace(sampler, encoded=Given(self.encoded.processor, read))
+        return Asked(prompts, rows, sampler, words, read), done
+
+    def _plainly(self, prompts: Sequence[Prompt], rows: Tensor, sampler: Sampler) -> Asked:
+        return Asked(prompts, rows, sampler, prompts, self.encoded(prompts))
+
     @torch.no_grad()
-    def _answer(
-        self, sampler: Sampler, prompts: Sequence[Prompt], rows: Tensor, seed: int, name: str, progress: float
-    ) -> _Answers:
+    def _answer(self, asked: Asked, seed: int, name: str, progress: float) -> _Answers:
         """Have the policy answer, and ask all who have a say in what the answers are worth."""
         algorithm, processor = self.algorithm, self.encoded.processor
+        prompts, rows = asked.prompts, asked.rows
         self.policy.eval()
-        sampler.refresh(self.policy)
-        sampled = sampler.sample(prompts, rows, self.config.decoding, seed)
+        asked.sampler.refresh(self.policy)
+        sampled = asked.sampler.sample(asked.words, rows, self.config.decoding, seed)
         completions = [
             Completion(f"{seed:016x}.{n}", prompts[row].id, processor.decode(ids), "policy", bool(done))
             for n, (row, ids, done) in enumerate(zip(rows.tolist(), sampled.ids, sampled.finished, strict=True))
         ]
-        batch = collate(self.encoded(prompts), sampled.ids, rows.tolist(), processor.pad_id)
+        batch = collate(asked.read, sampled.ids, rows.tolist(), processor.pad_id)
         batch = batch.to(self.policy.trunk.device)
         # The sampler's log-probabilities are the policy's: it is asked again only for values.
         logprobs = pad_right(sampled.logprobs, 0.0)
         values = self.policy(batch, frozenset({"values"})).values if "values" in algorithm.needs else None
         needs, mask = self.scorer.mix.needs, batch.completions.mask.cpu()
+        # Who judges reads what was meant.
+        if self._adversary is not None:
+            batch = collate(self.encoded(prompts), sampled.ids, rows.tolist(), processor.pad_id)
         reference = self._reference_logprobs(batch) if self._holds or needs else logprobs
         blind = None
         if "blind_logprobs" in needs:
@@ -221,7 +271,8 @@ class Rollouts:
             part = prompts[start : start + size]
             seed = derive(self.seed, "held out", start)
             sampler = self.sampler or LocalSampler(self.policy, self.encoded)
-            found = self._answer(sampler, part, torch.arange(len(part)), seed, "held-out prompts", 1.0)
+            asked = self._plainly(part, torch.arange(len(part)), sampler)
+            found = self._answer(asked, seed, "held-out prompts", 1.0)
             total += float(found.mixed.total.sum())
         return total / len(prompts)
 
@@ -298,7 +349,7 @@ class Rollouts:
 
     def restore(self, tensors: dict[str, Tensor], state: JSON) -> None:
         """Go on in the middle of a rollout."""
-        self._pending = dict(tensors)
+        self._pending, self._read = dict(tensors), None
         if isinstance(state, dict) and isinstance(state["kl_coefficient"], float):
             self.kl_coefficient = state["kl_coefficient"]
 

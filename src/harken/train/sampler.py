@@ -8,8 +8,8 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
-from harken.data.batch import collate_prompts
-from harken.data.encoded import EncodedPrompts
+from harken.data.batch import EncodedPrompt, collate_prompts
+from harken.data.encoded import Encodes
 from harken.models.generate import Decoding, Sampled, generate
 from harken.models.model import Model
 from harken.types import Prompt
@@ -46,7 +46,7 @@ class LocalSampler:
     """
 
     policy: Model
-    encoded: EncodedPrompts
+    encoded: Encodes
     keep_prefix: bool = False
 
     def sample(self, prompts: Sequence[Prompt], rows: Int[Tensor, " N"], decoding: Decoding, seed: int) -> Sampled:
@@ -58,3 +58,22 @@ class LocalSampler:
 
     def refresh(self, policy: Model) -> None:
         """Nothing to do: it samples with these very weights."""
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What a rollout asks.
+
+    Attributes:
+        prompts: as they are, P of them; who judges reads these.
+        rows: for each of N completions the row of its prompt, (N,).
+        sampler: who answers.
+        words: the prompts in the words that the policy is asked in.
+        read: the prompts as it reads them.
+    """
+
+    prompts: Sequence[Prompt]
+    rows: Tensor
+    sampler: Sampler
+    words: Sequence[Prompt]
+    read: Sequence[EncodedPrompt]

@@ -1,6 +1,5 @@
 """The family's processor: pictures onto a canvas, sounds to log-mel frames, numbers side by side, text to ids."""
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, no_type_check
 
@@ -134,6 +133,7 @@ class FusionProcessor(ProcessorMixin):
         images: list[Any] | None = None,
         audio: list[np.ndarray] | None = None,
         numbers: list[np.ndarray] | None = None,
+        samples: bool = False,
         **kwargs: Any,
     ) -> BatchFeature:
         """Ids with each placeholder repeated as often as its medium has features, and the media's tensors.
@@ -146,6 +146,8 @@ class FusionProcessor(ProcessorMixin):
                 for each conversation, as transformers' chat templates give them.
             audio: sounds in order, each float32 (samples,) at the feature extractor's rate.
             numbers: vectors and time series in order, each float32 (steps, channels).
+            samples: whether sounds are given as samples besides: `samples` (n, S), `sample_lengths` (n,), and
+                `sample_extents` (n,), how many of them the frames were made of, silence included.
             kwargs: for the tokenizer (`padding`, `return_tensors`, `add_special_tokens`).
 
         Raises:
@@ -164,7 +166,7 @@ class FusionProcessor(ProcessorMixin):
             counts["image"] = [self._fuse.tokens(settings.tokens)] * len(images)
         if audio:
             settings = self._settings("audio", len(audio))
-            data.update(self._frames(audio))
+            data.update(self._frames(audio) | (self._samples(audio) if samples else {}))
             lengths = [settings.tokens(int(n)) for n in data["feature_lengths"]]
             if min(lengths) < 1:
                 raise ValueError(
@@ -192,7 +194,7 @@ class FusionProcessor(ProcessorMixin):
         settings: Series | None = self._encoders.get("numbers")
         return (settings.max_steps, settings.channels) if settings else (0, 0)
 
-    def _frames(self, audio: list[np.ndarray]) -> Mapping[str, Tensor]:
+    def _frames(self, audio: list[np.ndarray]) -> dict[str, Tensor]:
         extractor, settings = self.feature_extractor, self._settings("audio", len(audio))
         longest = max(len(sound) for sound in audio) / extractor.sampling_rate
         most = settings.max_seconds if isinstance(settings, PretrainedAudio) else extractor.chunk_length
@@ -216,6 +218,21 @@ class FusionProcessor(ProcessorMixin):
         return {
             "input_features": made["input_features"],
             "feature_lengths": made["attention_mask"].sum(1).clamp(max=made["input_features"].shape[2]),
+        }
+
+    def _samples(self, audio: list[np.ndarray]) -> dict[str, Tensor]:
+        """What frames were made of: as far as the longest sound here goes, or a tower's whole chunk."""
+        extractor, settings = self.feature_extractor, self._settings("audio", len(audio))
+        if settings.mels == 0:
+            raise ValueError(
+                "the audio encoder of this model reads samples already: name input_features in their place"
+            )
+        extent = max(extractor.n_fft // 2 + 1, *(len(sound) for sound in audio))
+        extent = extractor.n_samples if isinstance(settings, PretrainedAudio) else extent
+        return {
+            "samples": pad_right([torch.from_numpy(np.asarray(sound, np.float32)) for sound in audio], length=extent),
+            "sample_lengths": torch.tensor([len(sound) for sound in audio]),
+            "sample_extents": torch.full((len(audio),), extent),
         }
 
 

@@ -1,0 +1,1 @@
+"""What is done to the words of a prompt that leaves what they mean, one way a file."""
