@@ -50,6 +50,7 @@ def test_the_hinge(case, beta, smoothing, sft):
     assert_equation(objective, case, reading(beta, hinge, smoothing, sft))
 
 
+@pytest.mark.slow
 @given(case=cases())
 @settings(max_examples=30)
 def test_order_padding_and_parts_do_not_matter(case):

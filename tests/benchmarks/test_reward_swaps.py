@@ -80,7 +80,9 @@ def test_who_hears_moves_with_people_and_who_does_not_never_moves(folder, tmp_pa
 
 @pytest.mark.slow
 @pytest.mark.skipif(not (DATA / "esc10").is_dir(), reason=f"no esc10 in {DATA} (HARKEN_DATA names another folder)")
-@pytest.mark.parametrize(("model", "least"), [("described", 0.8), ("encoders", 0.7)])
+@pytest.mark.parametrize(
+    ("model", "least"), [("described", 0.8), pytest.param("encoders", 0.7, marks=pytest.mark.soak)]
+)
 def test_a_swapped_sound_changes_the_score_as_people_s_names_do(model, least, tmp_path):
     found = Found.nothing()
     sounds(model, DATA, Blobs(tmp_path), Size(parts=1, steps=300), found)

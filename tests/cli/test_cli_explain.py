@@ -44,6 +44,7 @@ def explain(place: Path, *arguments: str):
     return CliRunner().invoke(app, [*arguments, "--points", "8", "--max-tokens", "4"], env={"COLUMNS": "200"})
 
 
+@pytest.mark.slow
 def test_a_policy_and_a_reward_model_on_one_page(place):
     out = place / "page.html"
     done = explain(

@@ -148,6 +148,7 @@ def test_a_decompression_bomb_is_refused_before_it_is_decoded(blobs, side):
     assert time.monotonic() - began < 1
 
 
+@pytest.mark.slow
 def test_a_text_bomb_in_a_png_is_refused(blobs):
     bomb = png()
     at = bomb.index(b"IDAT") - 4

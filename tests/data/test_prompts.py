@@ -328,6 +328,7 @@ def drafts(draw: st.DrawFn) -> list[tuple]:
     return out
 
 
+@pytest.mark.slow
 @settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow])
 @given(drafts=drafts())
 def test_what_is_saved_is_loaded(tmp_path_factory, drafts):

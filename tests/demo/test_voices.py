@@ -51,6 +51,7 @@ def test_all_voices_differ_and_none_is_the_plain_one(synthesiser):
     assert len({wave.tobytes() for wave in waves}) == len(names)
 
 
+@pytest.mark.slow
 def test_every_digit_is_there_heard_and_trimmed():
     table = voices.digits()
     count = 10 * len(voices.SPEEDS) * len(voices.PITCHES)

@@ -34,6 +34,7 @@ def made(tmp_path_factory) -> tuple[World, Blobs]:
     return make_world(demo_recipe(0, False, "simulated", SMALL), blobs), blobs
 
 
+@pytest.mark.slow
 def test_a_seed_gives_the_same_world(made, tmp_path):
     world, _ = made
     again = make_world(demo_recipe(0, False, "simulated", SMALL), Blobs(tmp_path))
@@ -169,6 +170,7 @@ def test_sources_hold_to_their_protocol():
     assert isinstance(Recipe(), Recipe)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not (DATA / "mnist").is_dir(), reason=f"no real data in {DATA} (HARKEN_DATA names another folder)")
 def test_real_digits_are_apart_by_speaker_and_picture():
     real = spoken_digits.load(DATA)

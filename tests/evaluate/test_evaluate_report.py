@@ -226,6 +226,7 @@ def test_the_page_is_whole_and_named(page):
     assert all(b <= a + 1 for a, b in pairwise(levels)), "no heading level is left out"
 
 
+@pytest.mark.slow
 def test_nothing_is_loaded_from_elsewhere(page):
     assert not page.all("script") and not page.all("link") and not page.all("iframe")
     for tag, attrs in page.tags:
@@ -295,6 +296,7 @@ def test_half_a_surrogate_pair_does_not_break_the_page(tmp_path):
     assert "😀" in path.read_text(encoding="utf-8")
 
 
+@pytest.mark.slow
 def test_the_same_report_gives_the_same_bytes(tmp_path, report):
     first = write_report(tmp_path / "deep" / "a.html", report).read_bytes()
     second = write_report(tmp_path / "b.html", sample()).read_bytes()

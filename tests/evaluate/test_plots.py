@@ -90,6 +90,7 @@ def test_wrong_input_is_refused(draw, says):
         draw()
 
 
+@pytest.mark.slow
 def test_matplotlib_comes_with_the_first_plot_only_and_torch_not_at_all():
     code = (
         "import sys, harken.evaluate.report as r, harken.evaluate.plots as p\n"

@@ -181,6 +181,7 @@ def test_badge_takes_one_of_each_clump():
         assert {int(i) // 30 for i in k_means_plus_plus(points, 3, np.random.default_rng(seed))} == {0, 1, 2}
 
 
+@pytest.mark.slow
 @several
 @given(seed=seeds, batch=batches, answered=st.integers(0, 6))
 def test_k_centre_is_farthest_first(seed, batch, answered):
@@ -231,6 +232,7 @@ def test_d_optimal_is_greedy_on_the_log_determinant(seed, batch, answered, ridge
     assert sets(asked, found) == [pairs[i] for i in chosen]
 
 
+@pytest.mark.slow
 @several
 @given(seed=seeds, batch=batches, answered=st.integers(0, 6), ridge=st.sampled_from([0.1, 1.0, 30.0]))
 def test_v_optimal_is_greedy_on_the_variance_of_all_candidates(seed, batch, answered, ridge):

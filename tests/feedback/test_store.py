@@ -57,6 +57,7 @@ def test_a_completion_needs_its_prompt(store):
         store.add_completions([Completion("x", "r", "text", "model")])
 
 
+@pytest.mark.slow
 @settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(prompt=prompts, words=texts, policy=texts, finished=st.booleans())
 def test_any_prompt_and_completion_are_kept_as_they_are(tmp_path_factory, prompt, words, policy, finished):
@@ -72,6 +73,7 @@ def test_any_prompt_and_completion_are_kept_as_they_are(tmp_path_factory, prompt
 seconds = st.none() | st.floats(0, 1e9)
 
 
+@pytest.mark.slow
 @settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(said=statements, key=names, annotator=names, kind=st.sampled_from(["human", "simulated", "model"]), took=seconds)
 def test_any_answer_is_kept_as_it_is(store, said, key, annotator, kind, took):

@@ -93,6 +93,7 @@ def test_processes_that_race_for_a_new_store_and_the_same_keys_agree(tmp_path):
     assert len(answers) == 60
 
 
+@pytest.mark.slow
 def test_threads_that_open_a_new_store_at_once_all_get_it(tmp_path):
     def counts(place: Path) -> dict[str, int]:
         with FeedbackStore(place) as store:

@@ -32,6 +32,7 @@ def same(one: Path, other: Path) -> bool:
     return set(first) == set(second) and all(torch.equal(first[name], second[name]) for name in first)
 
 
+@pytest.mark.slow
 def test_it_learns_and_is_judged_with_intervals_and_then_has_nothing_to_do(tmp_path):
     recipe = prepared(tmp_path, sft={"data": {"steps": 60, "batch": 12}})
     done, told = run(recipe, tmp_path / "run")
@@ -88,6 +89,7 @@ def test_training_goes_on_from_a_folder(tmp_path):
     assert encoders and all(torch.equal(before[name], after[name]) for name in encoders)
 
 
+@pytest.mark.slow
 def test_training_ends_early_and_leaves_the_best(tmp_path):
     wild = {"optimizer": {"rate": 1.0, "muon_rate": 0, "warmup": 0}, "data": {"steps": 40, "batch": 8}}
     recipe = prepared(tmp_path, sft={**wild, "stopping": {"every": 1, "patience": 3, "share": 0.25}})
@@ -106,6 +108,7 @@ def test_other_verbs_say_that_there_is_nothing_for_them(tmp_path, verb, capsys):
     assert f"{verb}: this recipe's model has no language head" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_sft_and_evaluate_are_verbs_of_it(tmp_path):
     prepared(tmp_path, sft={"data": {"steps": 1, "batch": 4}})
     for verb in ("sft", "evaluate"):
@@ -113,6 +116,7 @@ def test_sft_and_evaluate_are_verbs_of_it(tmp_path):
     assert (tmp_path / "run" / "evaluation.json").exists()
 
 
+@pytest.mark.slow
 def test_a_modality_may_lack_in_some_prompts_and_in_whole_batches(tmp_path):
     """Batches of two: many without any sound; one prompt has words alone."""
     write_prompts(tmp_path, 24, parts=lambda n, content: content[1:2] if n == 4 else content)
@@ -139,6 +143,7 @@ def test_classes_that_no_example_is_of_are_told(tmp_path):
     assert told.lines == ["heads.shade: no example is of 2 of its classes (grey, bright)"]
 
 
+@pytest.mark.slow
 def test_a_head_without_data_is_refused_in_training_and_counts_nobody_in_the_test(tmp_path):
     write_prompts(tmp_path, facts=lambda n, kind: {"light": 0.5})
     with pytest.raises(TargetError, match=r"heads\.shade has no data"):
@@ -160,6 +165,7 @@ def test_a_wrong_fact_of_a_held_out_prompt_is_said_before_anything_is_learnt(tmp
     assert not (tmp_path / "run" / "training").exists()
 
 
+@pytest.mark.slow
 def test_what_stands_together_is_learnt_without_facts(tmp_path):
     heads = {"pair": {"name": "contrast", "dimensions": 8}, "same": {"name": "match"}}
     write_prompts(tmp_path, parts=_both, facts=lambda n, kind: {})

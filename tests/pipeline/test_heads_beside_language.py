@@ -112,6 +112,7 @@ def test_parts_of_a_step_are_marked_with_its_tokens(tmp_path):
     torch.testing.assert_close(values[0], values[1], atol=1e-5, rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_early_stopping_needs_no_fact_in_what_is_held_out(tmp_path):
     """One prompt of twenty-four has the fact; it is learnt from or held out, and both are fine."""
     write_prompts(tmp_path, facts=lambda n, kind: {"shade": "dark"} if n == 3 else {})
@@ -121,6 +122,7 @@ def test_early_stopping_needs_no_fact_in_what_is_held_out(tmp_path):
     assert told.lines == ["heads.shade: no example is of 2 of its classes (grey, bright)"]
 
 
+@pytest.mark.slow
 def test_what_would_teach_nothing_is_said_or_refused(tmp_path):
     write_prompts(tmp_path, facts=lambda n, kind: {"shade": "dark"})
     recipe = speaking(tmp_path)
@@ -137,6 +139,7 @@ def test_what_would_teach_nothing_is_said_or_refused(tmp_path):
     assert told.lines == ["5 prompts have facts for shade, light but no references; they teach nothing"]
 
 
+@pytest.mark.slow
 def test_augmented_and_attacked_media_are_encoded_although_encoders_are_frozen(tmp_path):
     sft = {
         "data": {"steps": 3, "batch": 8},

@@ -40,6 +40,7 @@ def run_of(folder: Path, url: str, stop=lambda: False) -> tuple[Run, Ear]:
     return run, ear
 
 
+@pytest.mark.slow
 def test_a_judge_s_round_is_kept_and_told_and_goes_on_after_a_stop(tmp_path):
     with judging(lambda body: "3" if "Grade" in body["messages"][1]["content"][-1]["text"] else "a") as fake:
         asked = iter([False, False, True])

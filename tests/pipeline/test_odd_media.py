@@ -39,6 +39,7 @@ def test_a_picture_of_one_pixel_or_one_line_is_a_picture(tmp_path, shape):
     assert (done.folder / "evaluation.json").exists()
 
 
+@pytest.mark.slow
 def test_a_picture_of_a_hundred_million_pixels_is_refused_by_its_line(tmp_path):
     """10,000 by 10,000, which is a third of a megabyte as a file: it is not even decoded."""
     out = io.BytesIO()

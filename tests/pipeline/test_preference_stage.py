@@ -68,6 +68,7 @@ def preferred(model: Model, algorithm, said, adapter: AdapterConfig | None, seed
     ), figures
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("adapter", [None, AdapterConfig()], ids=["full", "adapter"])
 @pytest.mark.parametrize("name", NAMES)
 def test_every_objective_learns_and_leaves_the_model_as_it_was(said, name, adapter):
@@ -82,6 +83,7 @@ def test_every_objective_learns_and_leaves_the_model_as_it_was(said, name, adapt
     assert all(torch.equal(model.state_dict()[names[key]], value) for key, value in before.items())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("adapter", [None, AdapterConfig()], ids=["full", "adapter"])
 def test_the_reference_is_the_model_that_the_policy_began_as(said, adapter):
     _, figures = preferred(tiny_model(), DPO(), said, adapter)

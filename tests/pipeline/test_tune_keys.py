@@ -91,6 +91,7 @@ def test_another_algorithm_takes_the_fields_of_the_old_one_away():
     assert make_recipe(found.with_values({"algorithm.name": "rloo"})).algorithm["name"] == "rloo"
 
 
+@pytest.mark.slow
 def test_keys_of_earlier_stages_are_told_of():
     assert search("reward", {"reward.steps": "10..20"}).notices == ()
     (notice,) = search("reward", {"sft.optimizer.rate": "1e-4..1e-2", "reward.steps": "10..20"}).notices

@@ -87,6 +87,7 @@ def test_bad_trials_are_ended_early_after_the_first_ones(tmp_path):
     assert all(t.state == "complete" for t in go(opened(tmp_path / "none", pruner="none", startup=1), 5))
 
 
+@pytest.mark.slow
 def test_the_best_is_of_those_that_came_to_their_end(tmp_path):
     study = opened(tmp_path)
     assert best_of(study.trials()) is None
@@ -118,6 +119,7 @@ def test_another_search_is_refused_and_more_trials_are_not(tmp_path):
         opened(tmp_path, seed=8)
 
 
+@pytest.mark.slow
 def test_a_damaged_study_is_named(tmp_path):
     (tmp_path / "study.db").write_bytes(b"no database" * 100)
     with pytest.raises(RunError, match=r"study\.db is no study"):

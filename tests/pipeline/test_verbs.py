@@ -135,6 +135,7 @@ def test_feedback_is_kept_and_goes_on_where_it_stopped(said):
     assert again.answers == feedback.answers
 
 
+@pytest.mark.slow
 def test_a_reward_model_and_an_aligned_model_come_of_it(said):
     folder, feedback = said
     model = harken.load_pretrained_model(folder / "runs" / "demo" / "sft")

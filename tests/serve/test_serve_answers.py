@@ -143,6 +143,7 @@ def test_a_stream_has_openais_form(own):
     assert told == whole["choices"][0]["logprobs"]["content"]
 
 
+@pytest.mark.slow
 def test_seeds(own):
     hot = {"temperature": 3.0, "max_tokens": 20}
     assert texts(ask(own, request(**hot))) == texts(ask(own, request(**hot)))
@@ -151,6 +152,7 @@ def test_seeds(own):
     assert len(set(free)) > 1
 
 
+@pytest.mark.slow
 def test_stop_texts_end_an_answer_wherever_tokens_end(own):
     """Every part of three letters of an answer as a stop text, alone, left out or kept."""
     body = request(temperature=2.0, max_tokens=24, seed=3)
@@ -166,6 +168,7 @@ def test_stop_texts_end_an_answer_wherever_tokens_end(own):
     assert texts(kept) == [whole[: whole.find(stop) + 3]]
 
 
+@pytest.mark.slow
 def test_two_requests_at_once_do_not_mix(own):
     bodies = [request(f"Number {n}?", temperature=1.5, seed=n, max_tokens=24) for n in range(8)]
     alone = [texts(ask(own, body)) for body in bodies]
@@ -175,6 +178,7 @@ def test_two_requests_at_once_do_not_mix(own):
         assert [[one] for one in streamed] == alone
 
 
+@pytest.mark.slow
 def test_a_long_answer_keeps_nobody_waiting():
     """A stream that has far to go is still under way when a short answer is there."""
     with running(far_reading(), longest=LONG) as client:

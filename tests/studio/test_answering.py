@@ -195,6 +195,7 @@ def test_names_on_a_page_say_nothing_and_differ_from_turn_to_turn(people):
     assert 0.1 < sum(swapped) / len(swapped) < 0.9
 
 
+@pytest.mark.slow
 def test_the_sides_are_the_same_when_an_item_comes_again(people):
     slug, ann = make(people, repeat_every=3), people.client("ann")
     seen: dict[int, list[str]] = {}

@@ -105,6 +105,7 @@ def test_figures_are_counted_anew_only_where_something_was_said(people, monkeypa
     assert board.look(View(), board.desks())["kinds"] == {"comparison": 3}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("done", [False, True])
 def test_a_run_shows_its_figures_and_curves_and_whether_it_is_under_way(people, tmp_path, done):
     folder = tmp_path / "mine"

@@ -24,11 +24,11 @@ CHECKS = [
 ]
 LEAVES = "/api/v1/session"
 """Would end the pass with which all else is tried."""
-EXAMPLES = 25
 
 
 @pytest.mark.slow
-def test_nothing_that_fits_the_openapi_or_nearly_breaks_the_studio(people):
+@pytest.mark.parametrize("examples", [10, pytest.param(50, marks=pytest.mark.soak)])
+def test_nothing_that_fits_the_openapi_or_nearly_breaks_the_studio(people, examples):
     make(people)
     token = people.studio.accounts.issue(people.studio.accounts.named("olga"), "token", "fuzz")
     schema = schemathesis.openapi.from_asgi("/api/v1/openapi.json", people.app, headers={"host": "127.0.0.1:8400"})
@@ -44,7 +44,7 @@ def test_nothing_that_fits_the_openapi_or_nearly_breaks_the_studio(people):
             @seed(20)
             @given(case=strategy)
             @settings(
-                max_examples=EXAMPLES,
+                max_examples=examples,
                 database=None,
                 phases=[Phase.generate],
                 suppress_health_check=list(HealthCheck),

@@ -45,6 +45,7 @@ def test_they_come_every_second_time_and_who_is_right_is_counted(people, slug):
     assert "1 / 1" in people.client("rita", "reviewer").get("/dashboard").text
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("changed", "words"),
     [

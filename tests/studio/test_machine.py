@@ -50,6 +50,7 @@ def served(studio: Studio) -> Iterator[tuple[Studio, str, str]]:
         thread.join()
 
 
+@pytest.mark.slow
 def test_a_program_brings_prompts_and_takes_answers(served):
     _, url, token = served
     with StudioClient(url, token) as client:
@@ -190,6 +191,7 @@ def test_a_webhook_is_signed_and_tried_again_until_it_is_heard(served, listener)
     assert json.loads(body)["data"]["key"] == item["key"]
 
 
+@pytest.mark.slow
 def test_a_delivery_that_breaks_is_counted_and_ends_no_other(served, listener):
     studio, url, token = served
     known = {"events": ["answer.created"], "active": True, "created_at": datetime.now(UTC)}

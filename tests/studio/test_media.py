@@ -61,6 +61,7 @@ def test_what_is_uploaded_comes_back_under_its_hash_once(people):
     assert (len(drawn), drawn[0], drawn[-1]) == (200, 0.0, 0.5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("kind", "data", "words"),
     [

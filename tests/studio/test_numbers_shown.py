@@ -160,6 +160,7 @@ def test_an_export_keeps_numbers_and_an_import_brings_them_back(people, slug, tm
     assert [Blobs(other.blobs).read(part.sha256) for part in parts] == [CSV, b"1,2.5\n"]
 
 
+@pytest.mark.slow
 def test_a_long_series_is_sent_small(people):
     data = encode_csv(np.random.default_rng(0).standard_normal((1500, 14)))
     told = people.client("ann").post("/api/v1/media?kind=numbers", content=data)

@@ -213,6 +213,7 @@ def test_another_process_of_the_same_id_is_not_the_run(people, tmp_path):
     assert teaching.progress("x")["state"] == "failed"
 
 
+@pytest.mark.slow
 def test_the_end_of_a_run_is_told_once_also_after_the_studio_was_started_again(people, tmp_path, monkeypatch):
     monkeypatch.setattr(teaching_module, "EVERY", 0.02)
     told: list[tuple[str, dict]] = []

@@ -243,6 +243,7 @@ def test_the_last_owner_stays(people):
             act()
 
 
+@pytest.mark.slow
 def test_passwords_open_and_too_many_tries_are_slowed(people):
     people.studio.accounts.add("ann", "annotator", "correct horse battery")
     stranger = people.stranger()
@@ -266,6 +267,7 @@ def test_a_token_sets_no_password(people, scopes):
     assert accounts.check_password("olga", "taken over by it") is None
 
 
+@pytest.mark.slow
 def test_a_new_password_wants_the_one_before_and_ends_the_other_sessions(people):
     ann, accounts = people.client("ann"), people.studio.accounts
     user = accounts.named("ann")

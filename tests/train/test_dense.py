@@ -38,6 +38,7 @@ def aligned(tmp_path: Path, algorithm, dense: bool, reward: bool = True) -> dict
     return made.state_dict()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("algorithm", ["ppo", "a2c"])
 def test_where_it_was_earned_moves_the_policy(algorithm, tmp_path):
     sparse, dense, again = (aligned(tmp_path, algorithm, way) for way in (False, True, True))

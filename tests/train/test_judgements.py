@@ -159,6 +159,7 @@ def test_answers_to_one_prompt_alone_are_an_error(world):
         Judgements([], asked, encoded, PreferencesConfig(), 0, policy, policy)
 
 
+@pytest.mark.slow
 def test_good_and_bad_part_in_ten_steps(tmp_path, world):
     policy, reference = tiny_model(), tiny_model()
     made = source(world, policy, reference, batch=16)

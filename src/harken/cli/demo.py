@@ -15,9 +15,9 @@ app = typer.Typer(add_completion=False)
     "Needs no GPU and no data; ends with a table and report.html."
 )
 def demo(
-    overrides: list[str] = OVERRIDES,
+    overrides: list[str] | None = OVERRIDES,
     seed: int = typer.Option(0, help="Of everything drawn; the same seed on the same machine gives the same bits."),
-    out: Path = OUT,
+    out: Path | None = OUT,
     resume: bool = RESUME,
     quick: bool = typer.Option(False, "--quick", help="The same job at a tenth of the work; too little to learn well."),
     annotator: str = typer.Option(

@@ -21,8 +21,8 @@ def recipe_app(verb: str | None, explained: str, tell: Callable[[Path], None]) -
     @app.command(help=explained)
     def run_recipe(
         recipe: Path = RECIPE,
-        overrides: list[str] = OVERRIDES,
-        out: Path = OUT,
+        overrides: list[str] | None = OVERRIDES,
+        out: Path | None = OUT,
         resume: bool = RESUME,
         skip_bad: bool = SKIP_BAD,
     ) -> None:

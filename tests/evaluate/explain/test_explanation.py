@@ -36,6 +36,7 @@ def test_contributions_add_up(blobs, target, row):
     assert len(found.values) == 2 ** len(found.shapley)
 
 
+@pytest.mark.slow
 def test_the_value_is_the_mean_log_probability_and_the_score_the_reward_models(blobs):
     policy, judge = targets()
     prompt = tiny.prompts(blobs)[-1]
@@ -70,6 +71,7 @@ def test_a_blind_model_gives_the_blind_modality_nothing(blobs, modality):
     assert abs(found.shapley[other]) > 1e-3
 
 
+@pytest.mark.slow
 def test_what_the_page_gets(blobs):
     prompt = tiny.prompts(blobs)[-1]
     shown = explain(targets(), prompt, Completion("c", prompt.id, SAID, "the policy's own"), blobs, QUICK)

@@ -64,6 +64,7 @@ def test_a_sampled_token_needs_a_logprob():
         sequence_kl(np.zeros((0, 2)), np.zeros((0, 2)), np.ones((0, 2), dtype=bool))
 
 
+@pytest.mark.slow
 @given(st.integers(1, 64))
 def test_the_kl_of_the_best_of_n(n):
     """Of a fine grid of scores: the best of n has density n F^(n - 1) against the sampler's 1."""

@@ -112,6 +112,7 @@ def test_another_seed_or_another_annotator_errs_elsewhere(change):
     assert 10 < sum(a != b for a, b in zip(one, other, strict=True)) < 90
 
 
+@pytest.mark.slow
 def test_the_careless_answer_by_chance_whatever_they_are_shown():
     asked = [Compare(str(i), "c0", "c1") for i in range(400)]
     one = [ask(CARELESS, question, (5.0, 0.0)).choice for question in asked]
@@ -121,6 +122,7 @@ def test_the_careless_answer_by_chance_whatever_they_are_shown():
     assert set(grades) == {1, 2, 3, 4, 5}
 
 
+@pytest.mark.slow
 def test_sensible_numbers_disagree_with_gold_on_ten_to_twenty_pairs_of_a_hundred():
     draw = random.Random(0)
     wrong = asked = 0

@@ -47,6 +47,7 @@ def encoder_of(name, folder):
     return "image" if name == "cnn" else "audio", {"name": name, **SMALL[name]}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [*SMALL, *IMAGE, *AUDIO])
 def test_the_doctor_finds_it_well(tmp_path, name):
     modality, said = encoder_of(name, tmp_path / "tower")

@@ -76,6 +76,7 @@ def gradient(value: Tensor, model: Model) -> Tensor:
     )
 
 
+@pytest.mark.slow
 @each_way
 def test_the_doctor_finds_it_well(name):
     found = examine(model_of(name))

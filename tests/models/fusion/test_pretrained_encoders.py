@@ -116,6 +116,7 @@ def test_padding_changes_nothing_for_a_tower(tmp_path, name):
         assert not together.states[n, count:].any()
 
 
+@pytest.mark.slow
 @torch.no_grad()
 def test_states_of_a_sound_are_the_towers(tmp_path):
     sound = (np.random.default_rng(0).standard_normal(9000) * 0.1).astype(np.float32)
