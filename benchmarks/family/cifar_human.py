@@ -24,6 +24,8 @@ from harken.pipeline.learn import learn, new_predictor
 
 PEOPLE = ("random_label1", "random_label2", "random_label3")
 ROUNDS = 20
+WIDTHS = (32, 128, 128)
+"""Half as wide as the network of `cifar10`: what is compared is what it is taught."""
 
 
 def confusions(labels: Tensor) -> Tensor:
@@ -67,7 +69,7 @@ def main() -> None:
     judged = read_pictures(said.test, "test") if said.test else pictures.part(kept)
     found = {}
     for name, targets in teachings(labels).items():
-        model = new_predictor(family(), [], said.seed)
+        model = new_predictor(family(WIDTHS), [], said.seed)
         media = {"image": [{"pixel_values": pictures.pixels[i][None]} for i in learnt.tolist()]}
         table = table_of(model, media, {"object": targets[learnt]})
         folder = said.work / name.replace(" ", "-") if said.work else None

@@ -3,7 +3,7 @@
 python -m benchmarks.family.esc10 --train FOLDER [--test FOLDER] --json FILE [--steps N] [--seed N]
 
 With --test (a folder of the same form) one model learns from all folds of --train and judges that one. What is learnt
-from are mixtures of two training clips with soft targets (1711.10282): a stretch of each, at a ratio by lot. A clip's
+from are mixtures of two training clips with soft targets (1710.09412): a stretch of each, at a ratio by lot. A clip's
 answer is the mean over stretches of it.
 """
 
@@ -18,9 +18,9 @@ from tqdm import tqdm
 
 from benchmarks.family.command import begun, parser_of, write_figures
 from benchmarks.family.sounds import Wave, log_mels, recordings_in
-from benchmarks.family.tables import encoding_of, table_of
 from harken.data.augment.media import Augmentation
 from harken.data.augment.spectrogram import SpectrogramChange
+from harken.data.batch import EncodedPrompt
 from harken.data.blobs import Blobs
 from harken.evaluate.metrics.exactness import exactness
 from harken.models.fusion.build import FamilyConfig
@@ -28,14 +28,16 @@ from harken.models.predictor import Predictor
 from harken.pipeline.learn import learn, new_predictor
 from harken.pipeline.settings import SftConfig
 from harken.pipeline.verbs import Workplace
+from harken.train.examples import Table
 from harken.train.optimizers import OptimizerConfig
 from harken.train.sources import DemonstrationsConfig
 
 RATE, CLASSES = 16_000, 10
-STRETCH = int(2.5 * RATE)
-"""Samples that a model hears at a time."""
-MIXTURES, LISTENS = 6000, 5
-"""Mixtures that are learnt from, and stretches of each clip that is judged."""
+FRAMES = 256
+"""Log-mel frames of 10 ms that a model hears at a time."""
+STRETCH = FRAMES * RATE // 100
+BATCH, MIXED, LISTENS = 32, 0.5, 10
+"""Mixtures a step, of shares by Beta(.5, .5); and stretches of each clip that is judged."""
 
 
 @dataclass(frozen=True)
@@ -87,7 +89,7 @@ def family() -> FamilyConfig:
 def training(steps: int) -> SftConfig:
     """How it learns."""
     return SftConfig(
-        DemonstrationsConfig(steps, batch=32),
+        DemonstrationsConfig(steps, batch=BATCH),
         OptimizerConfig(
             rate=2e-3, muon_rate=0.0, weight_decay=0.05, warmup=steps // 10, decay="cosine", floor=0.0,
             precision="bfloat16",
@@ -96,58 +98,71 @@ def training(steps: int) -> SftConfig:
     )  # fmt: skip
 
 
-def loud_stretch(wave: Wave, chance: np.random.Generator) -> Wave:
-    """A stretch of a clip by lot, without the silence that was put at its ends; a short clip goes round again."""
-    sounding = np.flatnonzero(np.abs(wave) > 1e-4 * np.abs(wave).max())
-    first, last = (int(sounding[0]), int(sounding[-1])) if len(sounding) else (0, len(wave))
-    start = int(chance.integers(first, max(first + 1, last + 2 - STRETCH)))
-    return np.resize(wave[start : min(start + STRETCH, last + 1)], STRETCH).astype(np.float32)
+def heard(model: Predictor, clips: Clips) -> list[torch.Tensor]:
+    """Log-mel frames of each clip, (F, T): equally loud, without the silence that was put at its ends.
 
-
-def mixtures(clips: Clips, count: int, seed: int) -> tuple[list[Wave], torch.Tensor]:
-    """Mixtures of two clips each, and what share of each class is in them (1711.10282, section 3.2, without weighting).
-
-    A third of them is one clip alone.
+    A clip that is shorter than a stretch goes round again.
     """
-    chance = np.random.default_rng(seed)
-    waves, targets = [], np.zeros((count, CLASSES), np.float32)
-    for n in range(count):
-        one, other = chance.integers(len(clips.waves), size=2)
-        share = 1.0 if n % 3 == 0 else float(chance.uniform())
-        parts = []
-        for number in (one, other):
-            part = loud_stretch(clips.waves[number], chance)
-            parts.append(part / max(float(np.sqrt(np.mean(part**2))), 1e-6))
-        mixed = share * parts[0] + (1 - share) * parts[1]
-        waves.append((0.1 * mixed / np.sqrt(share**2 + (1 - share) ** 2)).astype(np.float32))
-        targets[n, clips.labels[one]] += share
-        targets[n, clips.labels[other]] += 1 - share
-    return waves, torch.from_numpy(targets)
+    waves = []
+    for wave in clips.waves:
+        sounding = np.flatnonzero(np.abs(wave) > 1e-4 * np.abs(wave).max())
+        part = wave[sounding[0] : sounding[-1] + 1] if len(sounding) else wave
+        whole = np.resize(part, max(len(part), STRETCH))
+        waves.append((0.1 * whole / max(float(np.sqrt(np.mean(whole**2))), 1e-6)).astype(np.float32))
+    return [made["input_features"][0] for made in log_mels(model, waves)]
+
+
+def stretch(frames: torch.Tensor, chance: np.random.Generator) -> torch.Tensor:
+    """A stretch of a clip by lot, (F, FRAMES)."""
+    start = int(chance.integers(0, frames.shape[1] - FRAMES + 1))
+    return frames[:, start : start + FRAMES]
+
+
+def encoded(model: Predictor, features: torch.Tensor) -> EncodedPrompt:
+    """A stretch as the model's only medium."""
+    count = int(model.trunk.config.encoder_parts()["audio"].tokens(FRAMES))
+    row = torch.full((count,), model.processor.placeholders["audio"])
+    media = {"input_features": features[None], "feature_lengths": torch.tensor([FRAMES])}
+    return EncodedPrompt(row, {}, media, {"audio": count})
+
+
+def mixtures(model: Predictor, clips: Clips, count: int, seed: int) -> Table:
+    """Mixtures of stretches of two clips each, with what share of each class is in them (mixup, 1710.09412).
+
+    They are made when they are asked for, from lots of their own.
+    """
+    chance, frames = np.random.default_rng(seed), heard(model, clips)
+    pairs, shares = chance.integers(len(frames), size=(count, 2)), chance.beta(MIXED, MIXED, count)
+    targets = torch.zeros(count, CLASSES)
+    for side, weights in ((0, shares), (1, 1 - shares)):
+        classes = torch.from_numpy(clips.labels[pairs[:, side]])
+        targets[torch.arange(count), classes] += torch.from_numpy(weights).float()
+
+    def mixed(number: int) -> EncodedPrompt:
+        lots = np.random.default_rng([seed, number])
+        one, other = (stretch(frames[int(clip)], lots) for clip in pairs[number])
+        return encoded(model, float(shares[number]) * one + float(1 - shares[number]) * other)
+
+    return Table(lambda numbers: [mixed(number) for number in numbers], {"sound": targets}, count)
 
 
 def taught(clips: Clips, steps: int, seed: int) -> Predictor:
-    """A model that has learnt from mixtures of clips."""
+    """A model that has learnt from mixtures of clips, each seen once."""
     model = new_predictor(family(), [], seed)
-    waves, targets = mixtures(clips, MIXTURES, seed)
-    table = table_of(model, {"audio": log_mels(model, waves)}, {"sound": targets})
     bar = tqdm(total=steps, desc="learning", disable=None)
     at = Workplace(Blobs(Path("runs") / "blobs"), seed, options={"on_step": lambda *_: bar.update()})
-    learn(model, table, training(steps), at)
+    learn(model, mixtures(model, clips, steps * BATCH, seed), training(steps), at)
     bar.close()
     return model
 
 
 def answers(model: Predictor, clips: Clips) -> torch.Tensor:
     """Each clip's class: the likeliest on average over stretches of it, (N,)."""
-    chance = np.random.default_rng(0)
-    total = torch.zeros(len(clips.waves), CLASSES)
+    chance, frames = np.random.default_rng(0), heard(model, clips)
+    total = torch.zeros(len(frames), CLASSES)
     for _ in range(LISTENS):
-        heard = []
-        for wave in clips.waves:
-            part = loud_stretch(wave, chance)
-            heard.append(0.1 * part / max(float(np.sqrt(np.mean(part**2))), 1e-6))
-        encoding = encoding_of(model, {"audio": log_mels(model, heard)})
-        total += model.predict(encoding(range(len(heard))), 64)["sound.logits"].log_softmax(1)
+        said = model.predict([encoded(model, stretch(each, chance)) for each in frames], 64)
+        total += said["sound.logits"].log_softmax(1)
     return total.argmax(1)
 
 
