@@ -2,9 +2,9 @@
 
 python -m benchmarks.family.cost --json FILE [--plot FILE.svg] [--batch N] [--repeats N] [--only NAME,...]
 
-A part stands alone: an encoder reads media, a way of joining three streams, a head what is joined. Seconds are the
-median of the repeats. Memory is the most that tensors held at one time during one of them, as torch's profiler counts
-allocations; weights were there before and are a figure of their own, and so are in the plot what a batch costs.
+A part stands alone: an encoder reads media, a way of joining three streams, a head what is joined. Milliseconds are
+the fastest of the repeats, which other work on the machine disturbs least. Memory is the most that tensors held at one
+time above what was there before, as torch's profiler counts allocations: what is kept for the backward, and gradients.
 """
 
 import argparse
@@ -147,9 +147,9 @@ def measured(job: Job, repeats: int) -> dict[str, Any]:
         "room": job.room,
         "part": job.part,
         "size": job.size,
-        "ms": round(1000 * statistics.median(seconds), 3),
-        "ms_spread": [round(1000 * min(seconds), 3), round(1000 * max(seconds), 3)],
-        "MiB": round(peak(job) / 2**20, 2),
+        "ms": round(1000 * min(seconds), 3),
+        "ms_median": round(1000 * statistics.median(seconds), 3),
+        "MiB": round(peak(job) / 2**20, 4),
         "weights": weights,
     }
 
