@@ -78,7 +78,7 @@ def family() -> FamilyConfig:
         encoders={
             "audio": {
                 "name": "log_mel_cnn", "mels": 64, "max_seconds": 6, "widths": (16, 32, 64, 128), "strides": (2,) * 4,
-                "norm": "batch",
+                "norm": "batch", "pool": "mean_max",
             }
         },
         fuse={"name": "joined", "layers": 0, "width": 128},

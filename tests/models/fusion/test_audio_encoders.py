@@ -11,6 +11,7 @@ ENCODERS = [
     {"name": "log_mel_transformer", "hidden": 16, "heads": 2},
     {"name": "log_mel_cnn", "widths": (6, 10)},
     {"name": "log_mel_cnn", "widths": (4, 6, 8), "strides": (1, 3, 2), "mels": 5},
+    {"name": "log_mel_cnn", "widths": (6, 8), "strides": (3, 2), "mels": 5, "pool": "mean_max"},
     {"name": "log_mel_lstm", "hidden": 12, "stack": 4},
     {"name": "log_mel_lstm", "hidden": 8, "stack": 1, "layers": 2, "mels": 7},
 ]
@@ -92,7 +93,21 @@ def test_all_weights_learn_and_places_differ(said):
     stream = encoder(torch.randn(3, settings.mels, 40), torch.tensor([40, 17, 23]))
     (stream.states * torch.randn(stream.states.shape))[stream.real].sum().backward()
     assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in encoder.parameters())
-    assert (stream.states[0, 1:] - stream.states[0, :-1]).abs().amax(1).min() > 1e-4
+    places = stream.states[0] if stream.states.shape[1] > 1 else stream.states[:, 0]
+    assert (places[1:] - places[:-1]).abs().amax(1).min() > 1e-4
+
+
+def test_mean_and_max_are_of_a_clip_s_own_moments():
+    torch.manual_seed(0)
+    said = {"name": "log_mel_cnn", "widths": (6, 8), "strides": (1, 2), "mels": 5}
+    every, one = (parts.encoder("audio", {**said, "pool": pool}).build().double() for pool in ("grid", "mean_max"))
+    one.load_state_dict(every.state_dict())
+    clips, lengths = torch.randn(3, 5, 11, dtype=torch.double), torch.tensor([11, 4, 1])
+    moments, whole = every(clips, lengths), one(clips, lengths)
+    for n in range(3):
+        own = moments.states[n][moments.real[n]]
+        own = own - log_mel_cnn.sinusoids(len(own), 8).double()
+        assert (whole.states[n, 0] - (own.mean(0) + own.amax(0))).abs().max() < 1e-9
 
 
 @pytest.mark.parametrize(

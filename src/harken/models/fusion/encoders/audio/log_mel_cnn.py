@@ -23,11 +23,14 @@ class LogMelCnn(Sound):
         norm: what keeps the scale. `layer` is over the channels of one place (1607.06450); `batch` over all places of
             a batch that are sound and no filling (1502.03167), which learns faster from few clips, and only for a
             model without a language head.
+        pool: `grid` makes a state of each moment that is left; `mean_max` one of them all, the sum of their mean and
+            their largest values, as in the paper.
     """
 
     widths: tuple[int, ...] = (32, 64, 96)
     strides: tuple[int, ...] = (2, 2, 2)
     norm: Literal["layer", "batch"] = "layer"
+    pool: Literal["grid", "mean_max"] = "grid"
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -42,7 +45,9 @@ class LogMelCnn(Sound):
             )
 
     def tokens(self, length: int) -> int:
-        """States of a clip of so many frames: what is left of them after each stride, rounded up."""
+        """States of a clip of so many frames: what is left of them after each stride, rounded up; or one."""
+        if self.pool == "mean_max":
+            return min(length, 1)
         for stride in self.strides:
             length = -(-length // stride)
         return length
@@ -57,7 +62,7 @@ class LogMelCnnEncoder(Encoder):
 
     def __init__(self, settings: LogMelCnn):
         super().__init__()
-        self.width, self.strides = settings.widths[-1], settings.strides
+        self.width, self.strides, self.pool = settings.widths[-1], settings.strides, settings.pool
         sizes = (1, *settings.widths)
         each = zip(sizes, settings.widths, settings.strides, strict=False)
         norm = RealBatchNorm if settings.norm == "batch" else PlaceNorm
@@ -72,6 +77,11 @@ class LogMelCnnEncoder(Encoder):
             lengths = -(-lengths // stride)
             states, real = group(states, lengths)
         pooled = states.mean(2).transpose(1, 2)
+        if self.pool == "mean_max":
+            largest = pooled.masked_fill(~real[..., None], -torch.inf).amax(1, keepdim=True)
+            whole = Stream(pooled * real[..., None], real).mean()[:, None] + largest
+            there = real[:, :1]
+            return Stream(whole.masked_fill(~there[..., None], 0.0), there)
         placed = pooled + sinusoids(pooled.shape[1], pooled.shape[2]).to(pooled)
         return Stream(placed * real[..., None], real)
 
