@@ -1,8 +1,8 @@
 """NLVR as it lies in a folder: `NAME.jsonl` (image, sentence, label) with `NAME.zip`; what may change and stay true.
 
 A picture is three grey boxes side by side with things in three colours. What a sentence says of them is true of the
-boxes in any order (Suhr 2017, section 4, makes its pictures so), with two colours exchanged in both, and in a mirror,
-if it does not tell left from right.
+boxes in any order (NLVR itself has its pictures in several, under one label: Suhr 2017), with two colours exchanged
+in both, and in a mirror, if it does not tell left from right.
 """
 
 import json

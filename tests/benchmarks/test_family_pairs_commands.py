@@ -92,5 +92,5 @@ def test_a_test_folder_of_statements_is_judged_once(tmp_path, monkeypatch):
     folder, test = nlvr_folder(tmp_path / "train"), nlvr_folder(tmp_path / "test", 8, first=4)
     found = figures(nlvr, monkeypatch, folder, "--seeds", "1", "--test", str(test))
     assert (found["statements"], len(found["folds"])) == (8, 1)
-    with pytest.raises(FileNotFoundError, match="must hold NAME.jsonl"):
+    with pytest.raises(FileNotFoundError, match=r"must hold NAME\.jsonl"):
         figures(nlvr, monkeypatch, folder, "--test", str(tmp_path))
