@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from harken.data.batch import EncodedPrompt
+from harken.models.fusion.tokenizer import PLACEHOLDERS
 from harken.models.predictor import Predictor
 from harken.train.examples import Encoding, Table
 
@@ -18,17 +19,18 @@ def encoding_of(model: Predictor, media: Media) -> Encoding:
 
     Args:
         model: what reads them; its parts say how many placeholders each medium has.
-        media: by modality.
+        media: by modality; an example may have several of one.
     """
     fuse, encoders = model.trunk.config.fuse_part(), model.trunk.config.encoder_parts()
+
+    lengths = {"audio": "feature_lengths", "numbers": "series_lengths", "text": "text_lengths"}
 
     def tokens(modality: str, tensors: Mapping[str, Tensor]) -> int:
         length = encoders[modality].tokens
         if callable(length):
-            length = length(int(tensors[lengths[modality]][0]))
-        return int(fuse.tokens(length))
+            return sum(int(fuse.tokens(length(int(n)))) for n in tensors[lengths[modality]])
+        return int(fuse.tokens(length)) * len(tensors["pixel_values"])
 
-    lengths = {"audio": "feature_lengths", "numbers": "series_lengths", "text": "text_lengths"}
     ids = model.processor.placeholders
 
     def one(number: int) -> EncodedPrompt:
@@ -45,3 +47,14 @@ def table_of(model: Predictor, media: Media, targets: Mapping[str, Tensor]) -> T
     """Media with their targets."""
     count = len(next(iter(media.values())))
     return Table(encoding_of(model, media), targets, count)
+
+
+def read(model: Predictor, texts: Sequence[str]) -> list[dict[str, Tensor]]:
+    """What a model's text encoder reads of texts, each on its own.
+
+    Args:
+        model: with a text encoder.
+        texts: any number, each with words in it.
+    """
+    read_each = [model.processor.hf(PLACEHOLDERS["text"] + text) for text in texts]
+    return [{name: made[name] for name in ("text_ids", "text_lengths")} for made in read_each]

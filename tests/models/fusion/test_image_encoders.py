@@ -39,6 +39,13 @@ def test_a_cnn_reads_each_picture_by_itself():
     assert (together[0] - together[1]).abs().max() > 1e-3
 
 
+@pytest.mark.parametrize("said", [SMALL, {"name": "patches", "height": 8, "width": 16}])
+def test_pictures_in_memory_may_be_bytes(said):
+    encoder = parts.encoder("image", said).build()
+    pixels = torch.randint(0, 256, (2, 1, encoder.settings.height, encoder.settings.width), dtype=torch.uint8)
+    assert torch.equal(encoder(pixels).states, encoder(pixels / 255).states)
+
+
 def test_shortcuts_go_around_every_two_convolutions():
     """Convolutions that give nothing leave what went around them."""
     encoder = Cnn(height=8, width=8, stem=4, widths=(16,), depth=5, pool="mean").build()

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Num
 from torch import Tensor, nn
 
 from harken.data.bounds import at_least
@@ -68,7 +68,7 @@ class Cnn(Picture):
 
 
 class CnnEncoder(Encoder):
-    """`pixel_values` (B, C, H, W) in 0..1 -> states (B, M, D), D the last of the widths."""
+    """`pixel_values` (B, C, H, W) in 0..1, or whole numbers 0..255 -> states (B, M, D), D the last of the widths."""
 
     def __init__(self, settings: Cnn):
         super().__init__()
@@ -81,7 +81,7 @@ class CnnEncoder(Encoder):
         shape = (1, settings.tokens, self.width)
         self.positions = nn.Parameter(torch.randn(shape) * 0.02) if settings.pool == "grid" else None
 
-    def forward(self, media: Float[Tensor, "B C H W"], lengths: Tensor | None = None) -> Stream:
+    def forward(self, media: Num[Tensor, "B C H W"], lengths: Tensor | None = None) -> Stream:
         """States of B pictures."""
         # Channels lie beside each other in memory: convolutions on a CPU are about twice as fast so.
         pixels = self.as_weights(self.settings.normalised(media)).contiguous(memory_format=torch.channels_last)

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Num
 from torch import Tensor, nn
 
 from harken.data.bounds import at_least
@@ -53,7 +53,7 @@ class Patches(Picture):
 
 
 class PatchEncoder(Encoder):
-    """`pixel_values` (B, C, H, W) in 0..1 -> states (B, M, D), one a patch."""
+    """`pixel_values` (B, C, H, W) in 0..1, or whole numbers 0..255 -> states (B, M, D), one a patch."""
 
     def __init__(self, settings: Patches):
         super().__init__()
@@ -71,7 +71,7 @@ class PatchEncoder(Encoder):
         self.layers = transformer_layers(hidden, settings.heads, settings.layers)
         self.norm = nn.LayerNorm(hidden)
 
-    def forward(self, media: Float[Tensor, "B C H W"], lengths: Tensor | None = None) -> Stream:
+    def forward(self, media: Num[Tensor, "B C H W"], lengths: Tensor | None = None) -> Stream:
         """States of B pictures."""
         patches = self.patches(self.stem(self.as_weights(self.settings.normalised(media))))
         states = self.norm(through(self.layers, patches.flatten(2).transpose(1, 2) + self.positions, None))

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Num
 from PIL import Image as Pillow
 from torch import Tensor
 from transformers import AutoImageProcessor
@@ -145,7 +145,7 @@ class PretrainedImageEncoder(TowerEncoder):
         """Where the recipe names it."""
         return ROOM
 
-    def forward(self, media: Float[Tensor, "B C H W"], lengths: Tensor | None = None) -> Stream:
+    def forward(self, media: Num[Tensor, "B C H W"], lengths: Tensor | None = None) -> Stream:
         """States of B pictures."""
         states = states_of(self.tower, self.as_weights(self.settings.normalised(media)), self.settings.layer)
         return Stream(states, torch.ones(states.shape[:2], dtype=torch.bool, device=states.device))
