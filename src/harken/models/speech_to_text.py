@@ -16,6 +16,29 @@ from harken.data.transcriber import FOLDER, Transcriber
 
 MOST_TOKENS = 224
 """Of one piece of a sound, as in Whisper's own program."""
+LAST, MOMENT = 0.2, 0.1
+"""The share of a piece, at its end, in which it may be cut; and the seconds over which it has to be quiet there."""
+UNREAD = shutil.ignore_patterns(".*", "*.bin", "*.pt", "*.pth", "*.h5", "*.msgpack", "*.onnx", "onnx")
+"""What lies in folders of models and is read by nobody here: other programs' weights, pickles among them."""
+
+
+def pieces_of(samples: np.ndarray, most: int, rate: int) -> list[np.ndarray]:
+    """A sound in pieces of at most so many samples, cut where it is quietest near a piece's end: between words.
+
+    Args:
+        samples: (S,).
+        most: samples of a piece.
+        rate: of samples a second.
+    """
+    pieces = []
+    while len(samples) > most:
+        first = most - max(1, int(LAST * most))
+        width = max(1, min(int(MOMENT * rate), most - first))
+        energies = np.convolve(np.square(samples[first:most], dtype=np.float64), np.ones(width), mode="valid")
+        cut = first + int(energies.argmin()) + width // 2
+        pieces.append(samples[: max(1, cut)])
+        samples = samples[max(1, cut) :]
+    return [*pieces, samples]
 
 
 class SpeechToText(Transcriber):
@@ -55,7 +78,20 @@ class SpeechToText(Transcriber):
     @cached_property
     def _model(self) -> Any:
         device = "cuda" if torch.cuda.is_available() else "cpu"
-        made = AutoModelForSpeechSeq2Seq.from_pretrained(self.folder, dtype=torch.float32, use_safetensors=True)
+        try:
+            made, told = AutoModelForSpeechSeq2Seq.from_pretrained(
+                self.folder, dtype=torch.float32, use_safetensors=True, output_loading_info=True
+            )
+        except OSError as error:
+            raise ValueError(
+                f"model.speech_to_text: {self.folder} holds no whole weights in safetensors ({error}); copy it again"
+            ) from error
+        if told["missing_keys"]:
+            few = ", ".join(sorted(told["missing_keys"])[:3])
+            raise ValueError(
+                f"model.speech_to_text: {self.folder} lacks {len(told['missing_keys'])} weights ({few}), which would "
+                "be random; copy it again"
+            )
         return made.eval().requires_grad_(False).to(device)
 
     def words(self, sound: bytes) -> str:
@@ -63,14 +99,15 @@ class SpeechToText(Transcriber):
 
         Raises:
             MediaError: if the sound does not decode.
+            ValueError: if the folder lacks weights.
         """
         key = hashlib.sha256(sound).hexdigest()
         if key not in self._known:
             samples = audio.decode(sound, self._extractor.sampling_rate)
             # Transformers' object, not ours: Whisper's extractor would cut off in silence what is beyond `n_samples`.
             most = getattr(self._extractor, "n_samples", len(samples))
-            pieces = [self._of(samples[start : start + most]) for start in range(0, len(samples), most)]
-            self._known[key] = " ".join(piece for piece in pieces if piece)
+            words = [self._of(piece) for piece in pieces_of(samples, most, self._extractor.sampling_rate)]
+            self._known[key] = " ".join(word for word in words if word)
         return self._known[key]
 
     @torch.no_grad()
@@ -83,9 +120,9 @@ class SpeechToText(Transcriber):
         return str(self._tokenizer.decode(ids[0], skip_special_tokens=True)).strip()
 
     def save(self, folder: Path) -> None:
-        """Copy the folder, so that the model that it writes for needs no other."""
+        """Copy what is read of the folder, so that the model that it writes for needs no other."""
         if folder.resolve() != self.folder.resolve():
-            shutil.copytree(self.folder, folder, dirs_exist_ok=True)
+            shutil.copytree(self.folder, folder, ignore=UNREAD, dirs_exist_ok=True)
 
 
 def speech_to_text_beside(folder: Path) -> SpeechToText | None:

@@ -6,6 +6,9 @@ import shutil
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from safetensors.torch import load_file, save_file
 from towers import save, whisper_config
 from transformers import WhisperFeatureExtractor, WhisperForConditionalGeneration
 
@@ -18,7 +21,7 @@ from harken.models.fusion.build import FamilyConfig, build
 from harken.models.fusion.tokenizer import make_tokenizer
 from harken.models.load import load_model
 from harken.models.model import Model
-from harken.models.speech_to_text import SpeechToText
+from harken.models.speech_to_text import LAST, SpeechToText, pieces_of
 from harken.pipeline.roles import as_configured
 from harken.pipeline.settings import ModelConfig
 from harken.types import Audio, Image, Message, Prompt, Text
@@ -125,8 +128,11 @@ def test_a_speech_model_is_kept_with_the_model(tmp_path, speech):
 def test_a_sound_is_heard_once_and_a_long_one_in_pieces(tmp_path, speech):
     blobs, ears = Blobs(tmp_path), SpeechToText(speech)
     rng = np.random.default_rng(0)
-    first, second = ((rng.standard_normal(n) * 0.1).astype(np.float32) for n in (32_000, 9000))
-    whole = encode_wav(np.concatenate([first, second]), 16_000)
+    samples = (rng.standard_normal(41_000) * 0.1).astype(np.float32)
+    samples[30_000:32_000] = 0.0
+    whole = encode_wav(samples, 16_000)
+    first, second = pieces_of(samples, 32_000, 16_000)
+    assert 30_000 < len(first) < 32_000
     pieces = [ears.words(encode_wav(piece, 16_000)) for piece in (first, second)]
     assert all(pieces) and all(set(piece) <= set("0123456789") for piece in pieces)
     assert ears.words(whole) == " ".join(pieces)
@@ -154,3 +160,36 @@ def test_pictures_beside_words_stay_pictures(tmp_path):
     encoded = model.processor.encode(Prompt("p", (Message("user", (picture, sound(blobs))),)), blobs)
     assert encoded.placeholders == {"image": 3}
     assert set(encoded.media) == {"pixel_values"}
+
+
+@given(st.integers(0, 400), st.integers(1, 90), st.integers(10, 200), st.integers(0, 9))
+def test_pieces_are_the_sound_and_none_is_too_long(length, most, rate, seed):
+    samples = np.random.default_rng(seed).standard_normal(length).astype(np.float32)
+    pieces = pieces_of(samples, most, rate)
+    assert np.array_equal(np.concatenate(pieces), samples)
+    assert all(len(piece) <= most for piece in pieces)
+    assert all(len(piece) >= max(1, most - max(1, int(LAST * most))) for piece in pieces[:-1])
+
+
+def test_a_sound_is_cut_between_words():
+    wave = np.random.default_rng(0).standard_normal(3000).astype(np.float32)
+    wave[890:940] = 0.001  # a pause, near the end of the first piece
+    assert 890 <= len(pieces_of(wave, 1000, 400)[0]) <= 940
+
+
+def test_a_speech_model_that_is_not_whole_is_refused_and_pickles_are_not_copied(tmp_path, speech):
+    folder = tmp_path / "speech"
+    shutil.copytree(speech, folder)
+    (folder / "pytorch_model.bin").write_bytes(b"a pickle")
+    (folder / ".git").mkdir()
+    SpeechToText(folder).save(tmp_path / "copy")
+    assert not {"pytorch_model.bin", ".git"} & {path.name for path in (tmp_path / "copy").iterdir()}
+    weights = load_file(folder / "model.safetensors")
+    name = next(name for name in weights if "decoder.layers" in name)
+    save_file({k: v for k, v in weights.items() if k != name}, folder / "model.safetensors", {"format": "pt"})
+    heard = encode_wav(np.zeros(4000, np.float32), 16_000)
+    with pytest.raises(ValueError, match="lacks 1 weights"):
+        SpeechToText(folder).words(heard)
+    (folder / "model.safetensors").unlink()
+    with pytest.raises(ValueError, match="no whole weights in safetensors"):
+        SpeechToText(folder).words(heard)
