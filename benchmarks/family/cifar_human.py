@@ -24,8 +24,8 @@ from harken.pipeline.learn import learn, new_predictor
 
 PEOPLE = ("random_label1", "random_label2", "random_label3")
 ROUNDS = 20
-WIDTHS = (32, 128, 128)
-"""Half as wide as the network of `cifar10`: what is compared is what it is taught."""
+WIDTHS = (16, 64, 64)
+"""A quarter as wide as the network of `cifar10`: what is compared is what it is taught."""
 
 
 def confusions(labels: Tensor) -> Tensor:
@@ -59,7 +59,7 @@ def main() -> None:
     """Learn, judge, print and write."""
     parser = parser_of(__doc__, "folder with CIFAR-10's train.npz", "folder with test.npz")
     parser.add_argument("--labels", type=Path, required=True, help="folder with cifar10n_labels.npz")
-    resumable(parser, 10.0)
+    resumable(parser, 8.0)
     said = begun(parser)
     started, pictures = time.monotonic(), read_pictures(said.train, "train")
     with np.load(said.labels / "cifar10n_labels.npz", allow_pickle=False) as arrays:
