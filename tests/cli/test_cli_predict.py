@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import typer
 
-from harken.cli.predict import predict
+from harken.cli.predict import _write, predict
 from harken.models.load import load_model
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "models"))
@@ -66,6 +66,15 @@ def test_batches_do_not_matter_and_facts_are_not_needed(folder, tmp_path, name):
         assert first["heads"]["light"]["values"] == pytest.approx(second["heads"]["light"]["values"], abs=1e-5)
         shares = second["heads"]["shade"]["probabilities"]
         assert first["heads"]["shade"]["probabilities"] == pytest.approx(shares, abs=1e-5)
+
+
+def test_what_is_no_plain_file_is_not_written_over(folder, tmp_path):
+    (tmp_path / "there").write_text("precious")
+    (tmp_path / "link").symlink_to(tmp_path / "there")
+    for out in (Path("/dev/full"), tmp_path, tmp_path / "link"):
+        with pytest.raises(ValueError, match="is there and no plain file"):
+            _write(["a line"], 1, out)
+    assert (tmp_path / "there").read_text() == "precious"
 
 
 def test_without_a_file_the_lines_are_on_the_screen(folder, capsys):

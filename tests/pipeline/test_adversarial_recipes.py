@@ -37,6 +37,12 @@ def test_a_speaking_model_learns_from_moved_samples_and_is_measured_on_sounds_as
     assert (done.folder / "sft" / "model.safetensors").is_file()
 
 
+def test_what_samples_nothing_asks_nothing_harder(tmp_path):
+    (tmp_path / "a.yaml").write_text("algorithm: {name: dpo}\nalign: {rollout: {perturb: {}}}\n")
+    with pytest.raises(RecipeError, match="dpo has none; leave them out"):
+        read_recipe(tmp_path / "a.yaml")
+
+
 def test_masked_frames_and_moved_samples_are_refused_together(tmp_path):
     with pytest.raises(RecipeError, match=r"sft\.attack\.radius\.samples makes frames anew"):
         prepared(tmp_path, sft={"attack": SAMPLES, "augment": {"audio": {"bands": 2}}})

@@ -68,5 +68,13 @@ def test_a_sound_of_one_sample_and_silence_work(tmp_path):
 
 def test_a_sound_longer_than_the_model_hears_is_refused(tmp_path):
     spoilt(tmp_path, "prompts3.wav", encode_wav(np.zeros(16_000, np.float32), 8000))
-    with pytest.raises(ValueError, match=r"2\.0 s is longer than the 1 s .*max_seconds"):
+    with pytest.raises(ValueError, match=r"prompt 'prompts3': .*2\.0 s is longer than the 1 s .*max_seconds"):
         run(prepared(tmp_path), tmp_path / "run")
+
+
+def test_a_held_out_sound_that_the_model_cannot_hear_is_refused_before_anything_is_learnt(tmp_path):
+    recipe = prepared(tmp_path)
+    (tmp_path / "test3.wav").write_bytes(encode_wav(np.zeros(16_000, np.float32), 8000))
+    with pytest.raises(ValueError, match=r"prompt 'test3': .*2\.0 s is longer than the 1 s"):
+        run(recipe, tmp_path / "run")
+    assert not (tmp_path / "run" / "metrics.jsonl").exists()

@@ -58,6 +58,8 @@ def predict(
 
 def _write(lines: Iterable[str], count: int, out: Path) -> None:
     """Write lines into a file that is there whole or not at all, behind a bar."""
+    if out.exists() and not (out.is_file() and not out.is_symlink()):
+        raise ValueError(f"--out {out} is there and no plain file; name another file")
     out.parent.mkdir(parents=True, exist_ok=True)
     unfinished = out.with_name(out.name + ".writing")
     columns = (TextColumn("predicting"), BarColumn(bar_width=24), MofNCompleteColumn(), TimeElapsedColumn())

@@ -7,8 +7,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 
+import torch
 import typer
 from rich.markup import escape
+from safetensors import SafetensorError
 
 from harken.cli.options import console, errors
 from harken.cli.progress import Bars
@@ -55,7 +57,7 @@ def doors(stop: Stop, again: str = "go on with --resume") -> Iterator[None]:
     except KeyboardInterrupt as stopped:
         errors.print(f"stopped at once; what was finished is kept: {again}", highlight=False, soft_wrap=True)
         raise typer.Exit(130) from stopped
-    except (RunError, ValueError, OSError, FloatingPointError) as error:
+    except (RunError, ValueError, OSError, FloatingPointError, SafetensorError, torch.OutOfMemoryError) as error:
         errors.print(f"[red]error:[/red] {escape(str(error))}", highlight=False, soft_wrap=True, markup=True)
         raise typer.Exit(2) from error
     finally:

@@ -47,6 +47,17 @@ class Given:
         return list(self.encodings)
 
 
+def refuse_unreadable(prompts: Sequence[Prompt], processor: Processor, blobs: Blobs) -> None:
+    """See that a model can read all prompts, before anything is learnt; nothing is kept.
+
+    Raises:
+        ValueError: naming the first prompt that it cannot read, and why.
+    """
+    reading = EncodedPrompts(processor, blobs, megabytes=0)
+    for prompt in prompts:
+        reading([prompt])
+
+
 class EncodedPrompts:
     """Encodes prompts on first use and remembers the newest of them.
 
@@ -73,7 +84,12 @@ class EncodedPrompts:
         kept = self._kept.get(prompt.id)
         if kept is not None and (kept[0] is prompt or kept[0] == prompt):
             return kept[1]
-        encoded = self.processor.encode(prompt, self.blobs, self.samples)
+        try:
+            encoded = self.processor.encode(prompt, self.blobs, self.samples)
+        except ValueError as error:
+            # The same error, that says where it is.
+            error.args = (f"prompt {prompt.id!r}: {error}", *error.args[1:])
+            raise
         tensors = [encoded.ids, *encoded.per_token.values(), *encoded.media.values()]
         size = sum(t.numel() * t.element_size() for t in tensors)
         self._kept[prompt.id] = (prompt, encoded, size)

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from harken.data.blobs import Blobs
-from harken.data.encoded import EncodedPrompts
+from harken.data.encoded import EncodedPrompts, refuse_unreadable
 from harken.data.seeds import derive
 from harken.models.encoders import freeze_encoders
 from harken.models.load import load_predictor, weights_dtype
@@ -95,6 +95,7 @@ def _learn(run: Run, key: str) -> None:
     samples = attack is not None and attack.moves_samples
     table = table_of(_examples(run.world), model, run.blobs, samples)
     targets_of(run.world.test, heads, needed=False)  # what is wrong in them is said before anything is learnt
+    refuse_unreadable(run.world.test, model.processor, run.blobs)
     say_never_seen(run, table.targets, heads)
     learn(model, table, run.recipe.sft, workplace(run, "sft", key))
     with fresh_folder(run.folder / "sft") as folder:

@@ -83,6 +83,13 @@ class Recipe:
                 f"feedback.select.policy={policy} goes by how heads differ, and reward.model.heads is {heads}; "
                 "say 2 or more"
             )
+        rollout = self.align.rollout
+        asks_harder = rollout.perturb is not None or rollout.attack is not None
+        if asks_harder and self.algorithm.get("name") in preference_objectives():
+            raise ValueError(
+                f"align.rollout.perturb and attack change what is asked in rollouts, and {self.algorithm['name']} has "
+                "none; leave them out, or choose an algorithm that samples, such as ppo"
+            )
 
     def made_algorithm(self) -> RLAlgorithm | PreferenceObjective:
         """The method that `algorithm` names."""

@@ -10,7 +10,7 @@ from torch import Tensor
 from harken.algorithms.objective import Objective, PreferenceObjective, RLAlgorithm
 from harken.algorithms.sft import SFT
 from harken.data.clean import Leak
-from harken.data.encoded import EncodedPrompts
+from harken.data.encoded import EncodedPrompts, refuse_unreadable
 from harken.data.processor import Processor
 from harken.data.seeds import derive
 from harken.feedback.held_out import Divided, divide, held_out_prompts, refuse_leaks, shared
@@ -86,6 +86,7 @@ def sft(run: Run, key: str) -> None:
             "leave sft.adapter out"
         )
     _say_what_is_left_out(run, heads)
+    refuse_unreadable(run.world.test, model.processor, run.blobs)
     if run.world.demonstrations:
         seed = derive(at.seed, "adapter")
         with in_training(model, "policy", config.adapter, seed) if config.adapter else nullcontext(model) as model:

@@ -8,10 +8,11 @@ import torch
 from harken.data.blobs import Blobs
 from harken.evaluate.explain.explanation import analyse, explain
 from harken.evaluate.explain.target import Budget, Likelihood, Score
+from harken.models.fusion.build import FamilyConfig
 from harken.models.fusion.stream import Stream
 from harken.reward.model import RewardModel, RewardModelConfig
 from harken.reward.wording import Wording
-from harken.types import Completion, Message, Text
+from harken.types import Completion, Message, Numbers, Prompt, Text
 
 SAID = "It is 42."
 QUICK = Budget(first=16, most=64)
@@ -85,6 +86,16 @@ def test_what_the_page_gets(blobs):
         assert all(one.picture.startswith(b"\x89PNG") and one.alt for one in view.maps)
         assert all(-1 <= word.shade <= 1 and 0 <= word.attention <= 1 for word in view.words)
     assert [type(part) for part in shown.prompt] == [str, bytes, bytes]
+
+
+def test_numbers_are_shown_as_lines(blobs):
+    family = FamilyConfig({"numbers": {"name": "mlp", "channels": 2, "hidden": 16}}, heads=tiny.TINY.heads)
+    model = tiny.tiny_model(config=family)
+    series = Numbers(blobs.put(b"1,2\n3,4\n", "numbers"))
+    prompt = Prompt("p", (Message("user", (series, Text("Rising?"))),))
+    shown = explain([Likelihood(model)], prompt, Completion("c", "p", SAID, "x"), blobs, QUICK)
+    assert shown.prompt == ("1,2\n3,4", "Rising?")
+    assert [share.name for share in shown.views[0].shares] == ["numbers", "words"]
 
 
 def test_the_same_twice(blobs):

@@ -5,9 +5,10 @@ from dataclasses import replace
 import pytest
 import torch
 from random_streams import WIDTH, noise, streams
-from tiny import TINY, tiny_model
+from tiny import CORPUS, TINY
 
 from harken.models.fusion import parts
+from harken.models.fusion.build import build
 from harken.models.fusion.model import _without_some
 from harken.models.fusion.stream import Stream
 
@@ -52,14 +53,17 @@ def test_the_share_is_right(share, present):
         assert seen == pytest.approx(expected if there else 0.0, abs=sure if there else 0.0)
 
 
-def test_only_in_training_and_only_where_said():
+@pytest.mark.parametrize("speaks", [False, True])
+def test_only_in_training_and_only_where_said_and_never_in_a_policy(speaks):
+    heads = TINY.heads if speaks else {"kind": {"name": "classify", "classes": 3}}
     for drop in (0.0, 0.5):
-        model = tiny_model(config=replace(TINY, fuse={"name": "gated", "drop": drop})).trunk.model
+        family = replace(TINY, fuse={"name": "gated", "drop": drop, "width": 32}, heads=heads)
+        model = build(family, CORPUS, 0)[0].model
         given = {m: Stream(noise(64, 1, 32).float(), torch.ones(64, 1, dtype=torch.bool)) for m in ("image", "audio")}
         plain = model.eval().join(given).shared
         trained = model.train().join(given).shared
         assert torch.equal(plain, model.eval().join(given).shared)
-        assert torch.equal(plain, trained) == (drop == 0)
+        assert torch.equal(plain, trained) == (drop == 0 or speaks)
 
 
 @pytest.mark.parametrize("drop", [-0.1, 1.0])

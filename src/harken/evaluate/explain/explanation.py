@@ -8,7 +8,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from harken.data.blobs import Blobs
-from harken.data.media import image
+from harken.data.media import image, numbers
 from harken.evaluate.explain.integrated_gradients import GAP, Integral, media_heat, word_heat
 from harken.evaluate.explain.paint import as_picture, overlay
 from harken.evaluate.explain.places import Places, locate, token_of
@@ -18,7 +18,7 @@ from harken.evaluate.explain.shapley import Coalition, coalitions, shapley
 from harken.evaluate.explain.shown import LEAST, MINUS, Explained, Map, Share, View, Word, signed
 from harken.evaluate.explain.sounds import fewer, pieces, shared_out
 from harken.evaluate.explain.target import Budget, Target, values_of
-from harken.types import Completion, Image, Prompt, Text
+from harken.types import Completion, Image, Numbers, Part, Prompt, Text
 
 NAMES = {"image": "picture", "audio": "sound", "numbers": "numbers", WORDS: "words"}
 """What people call the modalities."""
@@ -97,12 +97,20 @@ def explain(
     for target in targets:
         found = analyse(target, prompt, completion, blobs, budget)
         views.append(_Painter(target, prompt, blobs, found).view())
-    data = bytes_of(prompt, blobs)
-    parts = [p.text if isinstance(p, Text) else d for p, d in zip(parts_of(prompt), data, strict=True)]
+    parts = [_shown(part, data) for part, data in zip(parts_of(prompt), bytes_of(prompt, blobs), strict=True)]
     shown = tuple(part for part in parts if part is not None)
     return Explained(
         shown, completion.text, completion.policy, prompt.id, tuple(views), str(prompt.facts.get("task", ""))
     )
+
+
+def _shown(part: Part, data: bytes | None) -> str | bytes | None:
+    match part:
+        case Text(text):
+            return text
+        case Numbers() if data is not None:
+            return numbers.excerpt(data)
+    return data
 
 
 @dataclass

@@ -160,8 +160,12 @@ class FusionModel(FusionPreTrainedModel):
         return found
 
     def join(self, streams: Streams) -> Fused:
-        """Streams, joined; in training modalities are left out at random, if the settings say so."""
-        fused: Fused = self.fuse(_without_some(streams, self.drop) if self.training and self.drop else streams)
+        """Streams, joined; in training modalities are left out at random, if the settings say so and nobody speaks.
+
+        What a policy says must not depend on lots: its demonstrations lack media in their place.
+        """
+        drops = self.training and self.drop and self.language_model is None
+        fused: Fused = self.fuse(_without_some(streams, self.drop) if drops else streams)
         return fused
 
     def _embed(self, input_ids: Tensor, media: Mapping[str, Tensor | None]) -> dict[str, Any]:
