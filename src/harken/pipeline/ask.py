@@ -68,8 +68,8 @@ def read_held_out(folder: Path, blobs: Blobs) -> list[Prompt]:
     found = sorted(folder.glob("rounds/*/held_out.jsonl"), key=lambda path: int(path.parent.name))
     if not found:
         raise RunError(
-            f"{folder} holds no held-out prompts (rounds/N/held_out.jsonl); name a run's folder after "
-            "`harken evaluate`, or a file of prompts"
+            f"{folder} holds no held-out prompts (rounds/N/held_out.jsonl); name the folder of a run whose model "
+            "answers in words, after `harken evaluate`, or a file of prompts"
         )
     prompts = [prompt_from_json(json.loads(line)) for line in lines_of(found[-1])]
     kept = Blobs(folder / "blobs")

@@ -149,6 +149,8 @@ def _steps(recipe: Recipe) -> int:
 def _measure(recipe: Recipe) -> str:
     match recipe.tune.stage:
         case "sft":
+            if recipe.model.path is None and recipe.model.family.resolve().language is None:
+                return "minus the heads' loss on held-out examples"
             return "log-likelihood of held-out demonstrations, nats a token"
         case "reward":
             return "log-likelihood of held-out answers, nats a statement"

@@ -324,7 +324,7 @@ class TuneConfig:
             or a list; rates, batch and warm-up of the stage around the recipe's own if none is said.
         trials: how many in all, those that were ended early counted.
         startup: how many are drawn at random before the search learns from them, and run to their end before any is
-            ended early; the first is the recipe as it is.
+            ended early; the first is the recipe as it is, as far as its values are among those searched.
         pruner: by what a trial is ended early: `median`, if its best measure is below the median of the others' at
             that step; `halving`, if it is not among the best quarter at steps that grow fourfold; `none`.
         seed: of the search; the trials all train with the recipe's own.
