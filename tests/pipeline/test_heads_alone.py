@@ -133,7 +133,7 @@ def test_a_modality_that_no_prompt_has_is_refused(tmp_path):
 
 def test_a_modality_without_an_encoder_is_refused(tmp_path):
     recipe = prepared(tmp_path, model={"encoders": {"image": IMAGE}})
-    with pytest.raises(ValueError, match=r"prompt 'prompts\d+' has 1 audio part.*takes none"):
+    with pytest.raises(ValueError, match=r"prompt 'test0' has 1 audio part.*takes none"):
         run(recipe, tmp_path / "run")
 
 

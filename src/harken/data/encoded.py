@@ -88,7 +88,8 @@ class EncodedPrompts:
             encoded = self.processor.encode(prompt, self.blobs, self.samples)
         except ValueError as error:
             # The same error, that says where it is.
-            error.args = (f"prompt {prompt.id!r}: {error}", *error.args[1:])
+            if not str(error).startswith(where := f"prompt {prompt.id!r}"):
+                error.args = (f"{where}: {error}", *error.args[1:])
             raise
         tensors = [encoded.ids, *encoded.per_token.values(), *encoded.media.values()]
         size = sum(t.numel() * t.element_size() for t in tensors)
