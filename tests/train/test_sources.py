@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from harken.data.blobs import Blobs
@@ -29,6 +29,7 @@ def kinds_of(prompt):
     return {type(part) for message in prompt.messages for part in message.parts} - {Text}
 
 
+@example(Prompt("p", (Message("user", (Image("1"), Audio("3"))), Message("user", (Numbers("4"),)))), 0.75, 2)
 @given(PROMPTS, st.floats(0, 0.999), st.integers(0, 99))
 def test_whole_kinds_are_left_out_and_words_and_one_kind_stay(prompt, share, seed):
     found = without_some(prompt, share, torch.Generator().manual_seed(seed))

@@ -59,15 +59,17 @@ def changed(batches: Sequence[Batch], change: Change | None, step: int, seed: in
 def without_some(prompt: Prompt, share: float, generator: torch.Generator) -> Prompt:
     """A prompt that lacks each kind of media with a chance of `share` (ModDrop, 1501.00102).
 
-    Words stay, and one kind of media that the prompt has. So does a kind that alone makes up a message.
+    Words stay, and one kind of media: of the prompt, and of each message that has no words.
     """
     held = [[None if isinstance(part, Text) else modality_of(part) for part in m.parts] for m in prompt.messages]
     kinds = sorted({kind for message in held for kind in message if kind is not None})
     drawn = torch.rand(len(kinds), generator=generator).tolist()
-    lost = {kind for kind, chance in zip(kinds, drawn, strict=True) if chance < share}
-    if lost == set(kinds):
-        lost -= {kind for kind, chance in zip(kinds, drawn, strict=True) if chance == max(drawn)}
-    lost -= {kind for message in held if len(set(message)) == 1 for kind in message if kind is not None}
+    chance = dict(zip(kinds, drawn, strict=True))
+    lost = {kind for kind in kinds if chance[kind] < share}
+    wordless = [{kind for kind in message if kind is not None} for message in held if None not in message]
+    for mine in (set(kinds), *wordless):
+        if mine and mine <= lost:
+            lost -= {max(sorted(mine), key=chance.__getitem__)}
     if not lost:
         return prompt
     messages = tuple(
