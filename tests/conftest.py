@@ -18,7 +18,9 @@ torch.set_num_threads(1)
 # As `harken` does: what libraries made while they loaded is looked through less often.
 gc.set_threshold(10_000)
 # How long a test takes says something of the machine, and nothing of what is tested.
-hypothesis.settings.register_profile("harken", deadline=None)
+# What fails by a lot fails for everybody: lots are the same each time. `--hypothesis-profile explore` draws others.
+hypothesis.settings.register_profile("harken", deadline=None, derandomize=True)
+hypothesis.settings.register_profile("explore", deadline=None)
 hypothesis.settings.load_profile("harken")
 
 
