@@ -24,6 +24,7 @@ import harken.models.fusion.fuse
 from benchmarks.family.command import begun, parser_of, write_figures
 from benchmarks.family.sounds import Wave, log_mels, recordings_in
 from benchmarks.family.tables import encoding_of, table_of
+from benchmarks.family.training import up_and_down
 from benchmarks.reward.intervals import over_draws
 from harken.data.augment.media import Augmentation
 from harken.data.augment.spectrogram import SpectrogramChange
@@ -35,7 +36,6 @@ from harken.models.predictor import Predictor
 from harken.pipeline.learn import learn, new_predictor
 from harken.pipeline.settings import SftConfig
 from harken.pipeline.verbs import Workplace
-from harken.train.optimizers import OptimizerConfig
 from harken.train.sources import DemonstrationsConfig
 
 RATE, DIGITS, COMPONENTS = 8_000, 10, 4
@@ -184,12 +184,9 @@ def training(steps: int) -> SftConfig:
     """How all of them learn."""
     return SftConfig(
         DemonstrationsConfig(steps, batch=64),
-        OptimizerConfig(
-            rate=2e-3, muon_rate=0.0, weight_decay=0.05, warmup=steps // 10, decay="cosine", floor=0.0,
-            precision="bfloat16",
-        ),
+        up_and_down(steps // 10),
         augment=Augmentation(audio=SpectrogramChange(bands=6, frames=10)),
-    )  # fmt: skip
+    )
 
 
 def models() -> dict[str, tuple[tuple[str, ...], dict[str, Any]]]:

@@ -14,6 +14,7 @@ from torch import Tensor
 from benchmarks.family.command import begun, parser_of, resumable, write_figures
 from benchmarks.family.pictures import CLASSES, Pictures, read_pictures
 from benchmarks.family.tables import encoding_of, table_of
+from benchmarks.family.training import up_and_down
 from benchmarks.family.work import in_work
 from harken.data.augment.media import Augmentation
 from harken.data.augment.picture import PictureChange
@@ -22,7 +23,6 @@ from harken.models.fusion.build import FamilyConfig
 from harken.models.predictor import Predictor
 from harken.pipeline.learn import learn, new_predictor
 from harken.pipeline.settings import SftConfig
-from harken.train.optimizers import OptimizerConfig
 from harken.train.sources import DemonstrationsConfig
 
 HELD_OUT, SPLIT, BATCH = 5000, 1, 512
@@ -44,15 +44,7 @@ def training(steps: int) -> SftConfig:
     """How it learns: AdamW up and down once, pictures mirrored and moved."""
     return SftConfig(
         DemonstrationsConfig(steps, batch=BATCH),
-        OptimizerConfig(
-            rate=3e-3,
-            muon_rate=0.0,
-            weight_decay=0.05,
-            warmup=max(1, steps // 5),
-            decay="linear",
-            floor=0.0,
-            precision="bfloat16",
-        ),
+        up_and_down(max(1, steps // 5), rate=3e-3, decay="linear"),
         augment=Augmentation(image=PictureChange(flip=True, shift=2)),
     )
 

@@ -13,27 +13,23 @@ import re
 import time
 from collections import Counter
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from torch import Tensor
-from tqdm import tqdm
 
 from benchmarks.family.command import begun, parser_of, write_figures
 from benchmarks.family.drawings import Drawing, candidates, groups_of, held_out, read_drawings
 from benchmarks.family.tables import encoding_of, read, table_of
+from benchmarks.family.training import trained, up_and_down
 from harken.data.augment.media import Augmentation
 from harken.data.augment.picture import PictureChange
-from harken.data.blobs import Blobs
 from harken.evaluate.metrics.bootstrap import bootstrap_interval
 from harken.evaluate.metrics.retrieval import ranks
 from harken.models.fusion.build import FamilyConfig
 from harken.models.predictor import Predictor
-from harken.pipeline.learn import learn, new_predictor
+from harken.pipeline.learn import new_predictor
 from harken.pipeline.settings import SftConfig
-from harken.pipeline.verbs import Workplace
-from harken.train.optimizers import OptimizerConfig
 from harken.train.sources import DemonstrationsConfig
 
 LOSSES = ("infonce", "siglip")
@@ -62,12 +58,9 @@ def training(steps: int) -> SftConfig:
     """How it learns: AdamW up and down once, pictures mirrored, moved and covered in part."""
     return SftConfig(
         DemonstrationsConfig(steps, batch=BATCH),
-        OptimizerConfig(
-            rate=2e-3, muon_rate=0.0, weight_decay=0.1, warmup=steps // 10, decay="cosine", floor=0.0,
-            precision="bfloat16",
-        ),
+        up_and_down(steps // 10, weight_decay=0.1),
         augment=Augmentation(image=PictureChange(flip=True, shift=3, cover=8)),
-    )  # fmt: skip
+    )
 
 
 def texts_of(drawing: Drawing) -> list[str]:
@@ -115,11 +108,7 @@ def taught(drawings: Sequence[Drawing], groups: np.ndarray, loss: str, steps: in
     model = new_predictor(family(loss), shared_words(drawings, groups), seed)
     pairs, pictures = pairs_of(groups, drawings, seed), pictures_of(model, drawings)
     media = {"image": [pictures[n] for n, _ in pairs], "text": read(model, [text for _, text in pairs])}
-    bar = tqdm(total=steps, desc=loss, disable=None)
-    at = Workplace(Blobs(Path("runs") / "blobs"), seed, options={"on_step": lambda *_: bar.update()})
-    learn(model, table_of(model, media, {}), training(steps), at)
-    bar.close()
-    return model
+    return trained(model, table_of(model, media, {}), training(steps), seed, loss)
 
 
 def judged(model: Predictor, drawings: Sequence[Drawing]) -> dict[str, np.ndarray]:

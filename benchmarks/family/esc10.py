@@ -14,22 +14,19 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from tqdm import tqdm
 
 from benchmarks.family.command import begun, parser_of, write_figures
 from benchmarks.family.sounds import Wave, log_mels, recordings_in
+from benchmarks.family.training import trained, up_and_down
 from harken.data.augment.media import Augmentation
 from harken.data.augment.spectrogram import SpectrogramChange
 from harken.data.batch import EncodedPrompt
-from harken.data.blobs import Blobs
 from harken.evaluate.metrics.exactness import exactness
 from harken.models.fusion.build import FamilyConfig
 from harken.models.predictor import Predictor
-from harken.pipeline.learn import learn, new_predictor
+from harken.pipeline.learn import new_predictor
 from harken.pipeline.settings import SftConfig
-from harken.pipeline.verbs import Workplace
 from harken.train.examples import Table
-from harken.train.optimizers import OptimizerConfig
 from harken.train.sources import DemonstrationsConfig
 
 RATE, CLASSES = 16_000, 10
@@ -90,12 +87,9 @@ def training(steps: int) -> SftConfig:
     """How it learns."""
     return SftConfig(
         DemonstrationsConfig(steps, batch=BATCH),
-        OptimizerConfig(
-            rate=2e-3, muon_rate=0.0, weight_decay=0.05, warmup=steps // 10, decay="cosine", floor=0.0,
-            precision="bfloat16",
-        ),
+        up_and_down(steps // 10),
         augment=Augmentation(audio=SpectrogramChange(bands=8, frames=30, masks=2, gain=0.1)),
-    )  # fmt: skip
+    )
 
 
 def heard(model: Predictor, clips: Clips) -> list[torch.Tensor]:
@@ -149,11 +143,7 @@ def mixtures(model: Predictor, clips: Clips, count: int, seed: int) -> Table:
 def taught(clips: Clips, steps: int, seed: int) -> Predictor:
     """A model that has learnt from mixtures of clips, each seen once."""
     model = new_predictor(family(), [], seed)
-    bar = tqdm(total=steps, desc="learning", disable=None)
-    at = Workplace(Blobs(Path("runs") / "blobs"), seed, options={"on_step": lambda *_: bar.update()})
-    learn(model, mixtures(model, clips, steps * BATCH, seed), training(steps), at)
-    bar.close()
-    return model
+    return trained(model, mixtures(model, clips, steps * BATCH, seed), training(steps), seed)
 
 
 def answers(model: Predictor, clips: Clips) -> torch.Tensor:

@@ -11,13 +11,11 @@ shares a sentence or a picture with it is not learnt from.
 
 import time
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
-from tqdm import tqdm
 
 from benchmarks.family.boxes import (
     COLOURINGS,
@@ -32,17 +30,15 @@ from benchmarks.family.boxes import (
 )
 from benchmarks.family.command import begun, parser_of, write_figures
 from benchmarks.family.tables import encoding_of, read
+from benchmarks.family.training import trained, up_and_down
 from harken.data.batch import EncodedPrompt
-from harken.data.blobs import Blobs
 from harken.evaluate.metrics.bootstrap import bootstrap_interval
 from harken.evaluate.metrics.exactness import exactness
 from harken.models.fusion.build import FamilyConfig
 from harken.models.predictor import Predictor
-from harken.pipeline.learn import learn, new_predictor
+from harken.pipeline.learn import new_predictor
 from harken.pipeline.settings import SftConfig
-from harken.pipeline.verbs import Workplace
 from harken.train.examples import Encoding, Table
-from harken.train.optimizers import OptimizerConfig
 from harken.train.sources import DemonstrationsConfig
 
 FOLDS, SPLIT = 5, 0
@@ -75,11 +71,8 @@ def training(steps: int) -> SftConfig:
     """How it learns: AdamW up and down once."""
     return SftConfig(
         DemonstrationsConfig(steps, batch=BATCH),
-        OptimizerConfig(
-            rate=1e-3, muon_rate=0.0, weight_decay=0.1, warmup=steps // 10, decay="cosine", floor=0.0,
-            precision="bfloat16",
-        ),
-    )  # fmt: skip
+        up_and_down(steps // 10, rate=1e-3, weight_decay=0.1),
+    )
 
 
 def versions_of(model: Predictor, statements: Sequence[Statement]) -> Encoding:
@@ -107,11 +100,7 @@ def taught(statements: Sequence[Statement], steps: int, seed: int) -> Predictor:
     model = new_predictor(family(), [statement.words for statement in statements], seed)
     truth = torch.tensor([int(statement.true) for statement in statements]).repeat_interleave(VERSIONS)
     table = Table(versions_of(model, statements), {"true": truth}, len(truth))
-    bar = tqdm(total=steps, desc="learning", disable=None)
-    at = Workplace(Blobs(Path("runs") / "blobs"), seed, options={"on_step": lambda *_: bar.update()})
-    learn(model, table, training(steps), at)
-    bar.close()
-    return model
+    return trained(model, table, training(steps), seed)
 
 
 def chances(model: Predictor, statements: Sequence[Statement]) -> Tensor:

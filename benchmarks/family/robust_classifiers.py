@@ -13,6 +13,7 @@ from benchmarks.family.cifar10 import split
 from benchmarks.family.pictures import read_pictures
 from benchmarks.family.sounds import Wave, recordings_in, with_samples
 from benchmarks.family.tables import table_of
+from benchmarks.family.training import up_and_down
 from benchmarks.family.work import in_work
 from benchmarks.reward.intervals import over_draws
 from harken.data.augment.media import Augmentation
@@ -27,7 +28,6 @@ from harken.pipeline.learn import learn, new_predictor
 from harken.pipeline.settings import SftConfig
 from harken.train.adversarial import Attack, attacked
 from harken.train.examples import Table
-from harken.train.optimizers import OptimizerConfig
 from harken.train.sources import DemonstrationsConfig
 from harken.train.tasks import tasks_of
 
@@ -75,12 +75,9 @@ def training(steps: int, batch: int, augment: Augmentation) -> SftConfig:
     """How both learn: AdamW up and down once."""
     return SftConfig(
         DemonstrationsConfig(steps, batch=batch),
-        OptimizerConfig(
-            rate=3e-3, muon_rate=0.0, weight_decay=0.05, warmup=max(1, steps // 5), decay="linear", floor=0.0,
-            precision="bfloat16",
-        ),
+        up_and_down(max(1, steps // 5), rate=3e-3, decay="linear"),
         augment=augment,
-    )  # fmt: skip
+    )
 
 
 def pictures(train: Path, test: Path | None, steps: int) -> Job:

@@ -71,7 +71,8 @@ def test_batches_do_not_matter_and_facts_are_not_needed(folder, tmp_path, name):
 def test_what_is_no_plain_file_is_not_written_over(folder, tmp_path):
     (tmp_path / "there").write_text("precious")
     (tmp_path / "link").symlink_to(tmp_path / "there")
-    for out in (Path("/dev/full"), tmp_path, tmp_path / "link"):
+    (tmp_path / "astray").symlink_to(tmp_path / "nowhere")
+    for out in (Path("/dev/full"), tmp_path, tmp_path / "link", tmp_path / "astray"):
         with pytest.raises(ValueError, match="is there and no plain file"):
             _write(["a line"], 1, out)
     assert (tmp_path / "there").read_text() == "precious"

@@ -58,7 +58,7 @@ def predict(
 
 def _write(lines: Iterable[str], count: int, out: Path) -> None:
     """Write lines into a file that is there whole or not at all, behind a bar."""
-    if out.exists() and not (out.is_file() and not out.is_symlink()):
+    if out.is_symlink() or (out.exists() and not out.is_file()):
         raise ValueError(f"--out {out} is there and no plain file; name another file")
     out.parent.mkdir(parents=True, exist_ok=True)
     unfinished = out.with_name(out.name + ".writing")
