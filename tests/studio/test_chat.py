@@ -234,6 +234,13 @@ def test_what_no_store_can_keep_of_a_models_text_is_a_replacement_letter(people,
         assert text_of(found) == "a\ufffdb\ufffdc\u2028d"
 
 
+def test_bytes_that_are_no_letters_break_no_stream(people):
+    lines = b'data: {"choices": [{"delta": {"content": "a\xffb"}}]}\n\ndata: [DONE]\n\n'
+    with judging(lambda body: lines) as model:
+        found = talk(with_models(people, model.url).client("ann"), turn())
+        assert (text_of(found), found[-1]) == ("a\ufffdb", {"kept": True})
+
+
 def test_a_key_goes_to_its_server_and_answers_without_a_stream_are_taken(people, monkeypatch):
     monkeypatch.setenv("SOME_KEY", "secret")
     with judging(lambda body: "Yes.") as model:

@@ -20,10 +20,14 @@ def lines_in(text: str) -> list[str]:
 
 
 class Lines:
-    """Lines out of bytes that come in pieces."""
+    """Lines out of bytes that come in pieces.
 
-    def __init__(self) -> None:
-        self._begun = b""
+    Args:
+        errors: what is done with bytes that are no UTF-8, as `bytes.decode` takes it.
+    """
+
+    def __init__(self, errors: str = "strict") -> None:
+        self._begun, self._errors = b"", errors
 
     def add(self, piece: bytes) -> list[str]:
         """The lines that are whole with one more piece.
@@ -32,7 +36,7 @@ class Lines:
             UnicodeDecodeError: if one is no UTF-8.
         """
         *whole, self._begun = (self._begun + piece).split(b"\n")
-        return [line.decode().removesuffix("\r") for line in whole]
+        return [line.decode("utf-8", self._errors).removesuffix("\r") for line in whole]
 
     def rest(self) -> list[str]:
         """The last line, if no line feed ended it.
@@ -41,4 +45,4 @@ class Lines:
             UnicodeDecodeError: if it is no UTF-8.
         """
         begun, self._begun = self._begun, b""
-        return [begun.decode().removesuffix("\r")] if begun else []
+        return [begun.decode("utf-8", self._errors).removesuffix("\r")] if begun else []

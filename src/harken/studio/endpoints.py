@@ -155,7 +155,7 @@ async def _pieces(response: httpx2.Response, number: int) -> AsyncIterator[Piece
 
 
 async def _lines(response: httpx2.Response) -> AsyncIterator[str]:
-    lines = Lines()
+    lines = Lines(errors="replace")
     async for piece in response.aiter_bytes():
         for line in lines.add(piece):
             yield line
