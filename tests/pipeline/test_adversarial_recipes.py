@@ -12,7 +12,7 @@ from harken.train.metrics_log import read_metrics
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from shades import SPEAKING, prepared, run
+from shades import AUDIO, IMAGE, SPEAKING, prepared, run
 
 SAMPLES = {"radius": {"samples": 0.01, "pixel_values": 0.01}, "norm": {"samples": "snr"}}
 STEPS = {"data": {"steps": 3, "batch": 6}}
@@ -35,6 +35,40 @@ def test_a_speaking_model_learns_from_moved_samples_and_is_measured_on_sounds_as
     done, _ = run(recipe, tmp_path / "run", only=("sft",))
     assert len(read_metrics(done.metrics, "sft")) >= 3
     assert (done.folder / "sft" / "model.safetensors").is_file()
+
+
+EMBEDDINGS = {"radius": {"token_embeddings": 0.2, "text_embeddings": 0.2, "pixel_values": 0.01}}
+READS = {
+    "encoders": {"image": IMAGE, "audio": AUDIO, "text": {"name": "gru", "hidden": 8}},
+    "heads": {"answer": SPEAKING},
+    "fuse": {"name": "joined"},
+}
+
+
+def test_a_speaking_model_learns_from_moved_words_and_is_measured_on_words_as_they_are(tmp_path):
+    norms = {"norm": {"token_embeddings": "snr", "text_embeddings": "snr"}, "steps": 2}
+    losses = []
+    for name, attack in (("moved", {**EMBEDDINGS, **norms}), ("plain", None)):
+        sft = {**STEPS, "attack": attack, "stopping": {"share": 0.2, "every": 1}}
+        done, _ = run(prepared(tmp_path, model=READS, sft=sft), tmp_path / name, only=("sft",))
+        losses.append([line["loss"] for line in read_metrics(done.metrics, "sft")])
+    assert losses[0][0] > losses[1][0]
+    assert len(losses[0]) == len(losses[1]) >= 3
+
+
+@pytest.mark.parametrize(
+    ("radius", "words"),
+    [
+        (
+            {"text_embeddings": 0.1},
+            r"text_embeddings: this model has no text encoder; name one in model\.encoders\.text",
+        ),
+        ({"token_embeddings": 0.1}, r"token_embeddings: this model has no language head"),
+    ],
+)
+def test_embeddings_that_a_model_does_not_have_are_refused_before_it_learns(tmp_path, radius, words):
+    with pytest.raises(ValueError, match=words):
+        run(prepared(tmp_path, sft={**STEPS, "attack": {"radius": radius}}), tmp_path / "run", only=("sft",))
 
 
 def test_what_samples_nothing_asks_nothing_harder(tmp_path):

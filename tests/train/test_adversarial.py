@@ -202,10 +202,10 @@ def test_what_no_prompt_has_is_refused():
     refuse_unseen(Attack({"pixel_values": 0.1}), encoded)
     with pytest.raises(ValueError, match=r"attack\.radius\.pixel_value: no prompt .*there are pixel_values"):
         refuse_unseen(Attack({"pixel_value": 0.1}), encoded)
-    with pytest.raises(ValueError, match="no media that can be moved"):
-        refuse_unseen(
-            Attack({"text_ids": 0.1}), [EncodedPrompt(torch.tensor([1]), {}, {"text_ids": torch.ones(1, 2).long()})]
-        )
+    for name, known in (("text_ids", "there are text_embeddings"), ("sizes", "nothing that can be moved")):
+        whole = [EncodedPrompt(torch.tensor([1]), {}, {name: torch.ones(1, 2).long()})]
+        with pytest.raises(ValueError, match=known):
+            refuse_unseen(Attack({name: 0.1}), whole)
 
 
 def test_the_same_seed_gives_the_same_bits():

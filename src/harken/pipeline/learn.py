@@ -74,9 +74,10 @@ def learn(model: Predictor, table: Table, config: SftConfig, at: Workplace | Non
                 f"heads.{name} has no data: none of the {table.count} examples has a target {name!r}; give them one in "
                 f"facts.{name}, or leave the head out"
             )
+    objective = tasks_of(heads)
+    module = in_training_against(model, objective, config.attack)
     if config.attack is not None:
         refuse_unseen(config.attack, (table.encoding([i])[0] for i in range(table.count)))
-    objective = tasks_of(heads)
     pad_id = model.processor.pad_id
     unseen, learnt = held_out(range(table.count), str, config.stopping, at.seed)
     measure = None
@@ -88,7 +89,6 @@ def learn(model: Predictor, table: Table, config: SftConfig, at: Workplace | Non
     source = Examples(table.part(list(learnt)) if unseen else table, config.data, at.seed, pad_id, config.change)
     if at.folder is not None and not at.key:
         at = replace(at, key=digest([at.stage, at.seed, repr(config), contents_of(table), fingerprint(model)]))
-    module = in_training_against(model, objective, config.attack)
     with tempfile.TemporaryDirectory() as scratch:
         folder = at.folder or Path(scratch)
         folder.mkdir(parents=True, exist_ok=True)

@@ -109,12 +109,12 @@ def _imitate(model: Model, run: Run, at: Workplace) -> None:
     prepare(model, prompts, encoded)
     if config.change is not None or config.attack is not None:
         model.features = None  # what was computed before is of media as they are
-    moved = encoded
+    heads, objective = spoken_heads(model)
+    module, moved = in_training_against(model, objective, config.attack), encoded
     if config.attack is not None:
         moved = EncodedPrompts(model.processor, run.blobs, samples=config.attack.moves_samples)
         refuse_unseen(config.attack, (moved([prompt])[0] for prompt in prompts))
     held, learnt = held_out(range(len(pairs)), lambda i: pairs[i][0].id, config.stopping, at.seed)
-    heads, objective = spoken_heads(model)
     targets = targets_of(prompts, heads)
     say_never_seen(run, targets, heads)
     measure = None
@@ -131,7 +131,6 @@ def _imitate(model: Model, run: Run, at: Workplace) -> None:
         measure = held_out_likelihood(model, objective, unseen.batch_of, len(held), config.data.batch)
     assert at.folder is not None, "a stage has its folder"
     how = Fit(at.folder, "sft", at.key, seed, config.optimizer, run.metrics, **at.options)
-    module = in_training_against(model, objective, config.attack)
     fit(module, source_of(learnt, True), objective, replace(how, stopping=config.stopping, measure=measure))
 
 

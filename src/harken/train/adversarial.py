@@ -1,5 +1,7 @@
 """Adversarial training: media are moved against the model, less than people notice, and then learnt from.
 
+Words are no numbers; their embeddings are (1605.07725, section 3), and are moved as media are.
+
 FGSM is one step (1412.6572, section 4), PGD several from a random place in the ball (1706.06083, section 2.1).
 
 The attack is on the model as it is used, in evaluation: nothing is left out at random, and batch norms read their
@@ -21,6 +23,7 @@ from harken.data.batch import Batch, EncodedPrompt, Outputs
 from harken.data.bounds import at_least
 from harken.data.bounds import share as is_share
 from harken.data.processor import SAMPLES
+from harken.models.embeddings import EMBEDDINGS, REAL, TEXT, TOKENS, ReadingEmbeddings
 from harken.models.hearing import Hearing
 from harken.models.model import Model
 from harken.models.predictor import Predictor
@@ -45,7 +48,8 @@ class Attack:
 
     Attributes:
         radius: of the ball, by the name of the media tensor: `{pixel_values: 0.0157}` is 4/255 a pixel. `samples` are
-            sounds as they are played (full scale is 1); `input_features` are the frames that encoders read of them.
+            sounds as they are played (full scale is 1); `input_features` are the frames that encoders read of them;
+            `text_embeddings` are a text encoder's of its words, `token_embeddings` a language model's of the prompt's.
         steps: of the ascent; 1 is FGSM.
         step: length of each, in radii; 2.5 / steps if not said.
         norm: `inf` bounds each number by the radius; `snr` bounds each medium's root mean square by the radius times
@@ -84,6 +88,11 @@ class Attack:
         return SAMPLES[0] in self.radius
 
     @property
+    def embeddings(self) -> frozenset[str]:
+        """What it moves of words: their embeddings (`models.embeddings`)."""
+        return frozenset(EMBEDDINGS) & set(self.radius)
+
+    @property
     def length(self) -> float:
         """Of a step, in radii."""
         if self.step is not None:
@@ -97,14 +106,15 @@ def refuse_unseen(attack: Attack, encoded: Iterable[EncodedPrompt]) -> None:
     Raises:
         ValueError: naming a tensor that no prompt has, and those that they have.
     """
-    seen: set[str] = set()
+    seen: set[str] = {TOKENS} & set(attack.radius)  # every prompt has tokens; whether the model reads them it says
     for prompt in encoded:
         seen |= {name for name, tensor in prompt.media.items() if _is_moved(tensor)}
+        seen |= {TEXT} if "text_ids" in prompt.media else set()
         if set(attack.radius) <= seen:
             return
     for name in attack.radius:
         if name not in seen:
-            known = f"there are {', '.join(sorted(seen))}" if seen else "they have no media that can be moved"
+            known = f"there are {', '.join(sorted(seen))}" if seen else "they have nothing that can be moved"
             raise ValueError(f"attack.radius.{name}: no prompt has such a media tensor of numbers; {known}")
 
 
@@ -114,7 +124,8 @@ def attacked(
     """A batch whose media are moved up the objective's loss; as it is, where it has no such media.
 
     Args:
-        module: called as `module(batch, needs)`; it is attacked as it is in evaluation, and left as it was.
+        module: called as `module(batch, needs)`; it is attacked as it is in evaluation, and left as it was. To move
+            samples or embeddings it has to read them (`reading_what_moves`).
         objective: whose loss rises.
         batch: with media as floating point numbers, or pixels as whole numbers from 0 to 255.
         attack: how.
@@ -123,6 +134,7 @@ def attacked(
     Raises:
         ValueError: if media are no such numbers, or lie outside the attack's own bounds.
     """
+    batch = _laid_open(module, batch)
     balls = {name: _ball(batch.prompts.media, name, attack) for name in attack.radius if name in batch.prompts.media}
     if not balls:
         return batch
@@ -235,6 +247,8 @@ def _as_numbers(media: Tensor) -> Tensor:
 def _real(media: Mapping[str, Tensor], name: str) -> Tensor:
     """Which numbers are no filling, to multiply with; one for all where nothing is filled up."""
     tensor = media[name]
+    if name + REAL in media:
+        return media[name + REAL][..., None].to(tensor.dtype)
     counter, axis = FILLED.get(name, ("", 0))
     if counter not in media:
         return torch.ones(len(tensor), *[1] * (tensor.dim() - 1), device=tensor.device)
@@ -280,6 +294,7 @@ class Attacked(nn.Module):
     def forward(self, batch: Batch, needs: frozenset[str]) -> Outputs:
         """As the module's, of moved media while it trains."""
         if self.training:
+            batch = _laid_open(self.module, batch)
             moved = attacked(self.module, self.objective, batch, self.attack)
             batch = a_share_of(batch, moved, self.attack)
         out: Outputs = self.module(batch, needs)
@@ -315,8 +330,27 @@ def in_training_against(model: Model | Predictor, objective: Objective, attack: 
         attack: how; None for no attack.
 
     Raises:
-        ValueError: if samples are to be moved and the model makes no log-mel frames of them.
+        ValueError: if samples are to be moved and the model makes no log-mel frames of them, or embeddings that it
+            does not have.
     """
     if attack is None:
         return model
-    return Attacked(Hearing(model, model.processor) if attack.moves_samples else model, objective, attack)
+    return Attacked(reading_what_moves(model, attack), objective, attack)
+
+
+def reading_what_moves(model: Model | Predictor, attack: Attack) -> nn.Module:
+    """A model that reads samples and embeddings too, where an attack moves them.
+
+    Args:
+        model: with the processor that it reads with.
+        attack: says what it moves.
+
+    Raises:
+        ValueError: if the model makes no log-mel frames of samples, or has no such embeddings.
+    """
+    module: nn.Module = Hearing(model, model.processor) if attack.moves_samples else model
+    return ReadingEmbeddings(module, model, attack.embeddings) if attack.embeddings else module
+
+
+def _laid_open(module: nn.Module, batch: Batch) -> Batch:
+    return module.laid_open(batch) if isinstance(module, ReadingEmbeddings) else batch

@@ -68,6 +68,11 @@ class RolloutConfig:
             )
         if self.attack is not None and self.vllm is not None:
             raise ValueError("rollout.attack moves tensors, which no server takes; leave it or rollout.vllm out")
+        if self.attack is not None and self.attack.embeddings:
+            raise ValueError(
+                f"rollout.attack.radius: {', '.join(sorted(self.attack.embeddings))} are moved in supervised training "
+                "alone (sft.attack); what a policy is asked is changed in words, by rollout.perturb"
+            )
 
 
 @dataclass(frozen=True)

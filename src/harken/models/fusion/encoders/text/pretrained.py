@@ -23,7 +23,7 @@ from transformers import (
 )
 
 from harken.models.fusion.encoders.encoder import Encoder
-from harken.models.fusion.encoders.text.writing import Fitted, Writing
+from harken.models.fusion.encoders.text.writing import Fitted, TextEncoder, Writing
 from harken.models.fusion.stream import Stream, lengths_or_all
 
 OF_A_FOLDER = ("_name_or_path", "transformers_version", "architectures", "dtype", "torch_dtype")
@@ -92,7 +92,7 @@ class Pretrained(Writing):
         return PretrainedReader(self)
 
 
-class PretrainedReader(Encoder):
+class PretrainedReader(TextEncoder):
     """`text_ids` (B, T), `text_lengths` (B,) -> the last hidden states (B, T, D)."""
 
     def __init__(self, settings: Pretrained):
@@ -105,6 +105,11 @@ class PretrainedReader(Encoder):
         self.freeze = settings.freeze
         if settings.freeze:
             self.model.requires_grad_(False)
+
+    @property
+    def words(self) -> nn.Module:
+        """The model's own table."""
+        return self.model.get_input_embeddings()
 
     def train(self, mode: bool = True) -> "PretrainedReader":
         """As in torch, but what is frozen has no dropout: its states stay the same."""

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from jaxtyping import Int
 from torch import Tensor
 
-from harken.models.fusion.encoders.encoder import Encoder
 from harken.models.fusion.encoders.text.subwords import Subwords
+from harken.models.fusion.encoders.text.writing import TextEncoder
 from harken.models.fusion.recurrent import Cell, Recurrent, halves
 from harken.models.fusion.stream import Stream, lengths_or_all
 
@@ -27,7 +27,7 @@ class BothWays(Subwords, ABC):
         halves(self.hidden, self.bidirectional, "text")
 
 
-class RecurrentReader(Encoder):
+class RecurrentReader(TextEncoder):
     """`text_ids` (B, T), `text_lengths` (B,) -> states (B, T, D)."""
 
     def __init__(self, cell: Cell, settings: BothWays):

@@ -6,8 +6,9 @@ import torch
 from jaxtyping import Int
 from torch import Tensor, nn
 
-from harken.models.fusion.encoders.encoder import Encoder, divides
+from harken.models.fusion.encoders.encoder import divides
 from harken.models.fusion.encoders.text.subwords import Subwords
+from harken.models.fusion.encoders.text.writing import TextEncoder
 from harken.models.fusion.layers import sinusoids, through, transformer_layers
 from harken.models.fusion.stream import Stream, lengths_or_all
 
@@ -33,7 +34,7 @@ class Transformer(Subwords):
         return TransformerReader(self)
 
 
-class TransformerReader(Encoder):
+class TransformerReader(TextEncoder):
     """`text_ids` (B, T), `text_lengths` (B,) -> states (B, T, D)."""
 
     def __init__(self, settings: Transformer):

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from jaxtyping import Int
+from jaxtyping import Float, Int
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
 from torch import Tensor, nn
 from transformers import PreTrainedTokenizerBase, PreTrainedTokenizerFast
@@ -18,7 +18,7 @@ from transformers import PreTrainedTokenizerBase, PreTrainedTokenizerFast
 from harken.data.bounds import at_least
 from harken.models.fusion.encoders.encoder import Encoder
 from harken.models.fusion.encoders.text.vector_file import Vectors, read_vectors
-from harken.models.fusion.encoders.text.writing import Fitted, Writing
+from harken.models.fusion.encoders.text.writing import Fitted, TextEncoder, Writing
 from harken.models.fusion.stream import Stream, lengths_or_all
 
 UNKNOWN = "[UNK]"
@@ -109,15 +109,28 @@ class Words(Writing):
         return PreTrainedTokenizerFast(tokenizer_object=made, unk_token=UNKNOWN)
 
 
-class WordVectors(Encoder):
+class WordTable(nn.Embedding):
+    """Vectors of words, and one of all that are not known: id 0."""
+
+    def __init__(self, count: int, width: int):
+        super().__init__(count, width)
+        self.unknown = nn.Parameter(torch.randn(width))
+
+    def forward(self, ids: Int[Tensor, "B T"]) -> Float[Tensor, "B T D"]:
+        """Each id's vector; word n has id n + 1."""
+        return torch.where((ids > 0)[..., None], super().forward((ids - 1).clamp(min=0)), self.unknown)
+
+
+class WordVectors(TextEncoder):
     """`text_ids` (B, T), `text_lengths` (B,) -> states (B, T, D): each word's vector. Id 0 is a word not known."""
+
+    table: WordTable
 
     def __init__(self, settings: Words):
         super().__init__()
         self.width = settings.dimensions or DIMENSIONS
-        self.table = nn.Embedding(settings.vocabulary, self.width)
+        self.table = WordTable(settings.vocabulary, self.width)
         self.table.weight.requires_grad_(settings.train)
-        self.unknown = nn.Parameter(torch.randn(self.width))
 
     @torch.no_grad()
     def take(self, vectors: dict[int, np.ndarray]) -> None:
@@ -127,12 +140,10 @@ class WordVectors(Encoder):
         read = torch.from_numpy(np.stack(list(vectors.values()))).to(self.table.weight)
         spread = read.std(unbiased=False)
         self.table.weight.mul_(spread)
-        self.unknown.mul_(spread)
+        self.table.unknown.mul_(spread)
         self.table.weight[list(vectors)] = read
 
     def forward(self, media: Int[Tensor, "B T"], lengths: Int[Tensor, " B"] | None = None) -> Stream:
         """States of B texts, one a word."""
         real = torch.arange(media.shape[1], device=media.device) < lengths_or_all(media, lengths)[:, None]
-        known = (media > 0)[..., None]
-        states = torch.where(known, self.table((media - 1).clamp(min=0)), self.unknown)
-        return Stream(states * real[..., None], real)
+        return Stream(self.table(media) * real[..., None], real)

@@ -5,10 +5,26 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import final
 
+from torch import nn
 from transformers import PreTrainedTokenizerBase
 
 from harken.data.bounds import at_least
 from harken.models.fusion.encoders.encoder import Encoder
+
+
+class TextEncoder(Encoder, ABC):
+    """An encoder of ids.
+
+    Attributes:
+        table: asked for the embeddings of the ids as they are, (n, T) -> (n, T, D).
+    """
+
+    table: nn.Module
+
+    @property
+    def words(self) -> nn.Module:
+        """The table."""
+        return self.table
 
 
 @dataclass(frozen=True)
