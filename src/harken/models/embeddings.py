@@ -16,7 +16,7 @@ from harken.models.predictor import Predictor
 
 TEXT, TOKENS = "text_embeddings", "token_embeddings"
 EMBEDDINGS = (TEXT, TOKENS)
-"""Of words: as a text encoder reads them, (n, T, D); of the prompt's tokens as a language model reads them, (P, T, D)."""
+"""Of words: a text encoder's, (n, T, D), and a language model's of the prompt's tokens, (P, T, D)."""
 REAL = "_real"
 """Behind their names: which of the embeddings are words, and neither filling nor a place for media."""
 
