@@ -4,6 +4,8 @@ ARGS ?=
 JOBS ?= 2
 STUDIO ?= runs/studio
 export TOKENIZERS_PARALLELISM := false
+# Tests start hundreds of processes: what they compile is kept, also where the shell says otherwise.
+export PYTHONDONTWRITEBYTECODE :=
 
 .PHONY: demo install test check soak tools bench studio lock clean
 

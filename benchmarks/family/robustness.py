@@ -6,7 +6,8 @@ python -m benchmarks.family.robustness --train FOLDER [--test FOLDER] --json FIL
 FOLDER holds cifar10 and fsdd. Pictures may be moved by 4/255 a pixel; sounds by noise on their samples, 40 dB below
 them, with gradients through the log-mel frames. Without --test, 1,000 pictures and a fifth of the recordings that are
 not learnt from judge. The part `policy` runs the demo (its own scans and voices) in WORK/demo, or goes on with what is
-there, and then its reinforcement again with adversarial prompts.
+there, and then its reinforcement again with adversarial prompts. The part `words` teaches the demo's supervised policy
+with the embeddings of its prompts attacked.
 """
 
 import tempfile
@@ -14,10 +15,10 @@ import time
 from pathlib import Path
 from typing import Any
 
-from benchmarks.family import robust_classifiers, robust_policy
+from benchmarks.family import robust_classifiers, robust_policy, robust_words
 from benchmarks.family.command import begun, parser_of, write_figures
 
-PARTS = ("pictures", "sounds", "policy")
+PARTS = ("pictures", "sounds", "policy", "words")
 
 
 def main() -> None:
@@ -41,6 +42,8 @@ def main() -> None:
         if "policy" in said.only:
             run = robust_policy.demo_run(work / "demo", said.demo, said.threads)
             found["policy"] = robust_policy.policy_table(run, work, said.pgd)
+        if "words" in said.only:
+            found["words"] = robust_words.words_table(work, said.demo, said.threads, said.pgd)
     found |= {"seeds": said.seeds, "steps": said.steps, "pgd": said.pgd, "demo": said.demo}
     found["minutes"] = round((time.monotonic() - started) / 60, 2)
     write_figures(said.json, found)

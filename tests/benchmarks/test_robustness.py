@@ -9,18 +9,25 @@ import pytest
 import torch
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
+sys.path.insert(0, str(Path(__file__).parents[1] / "models"))
 
 from benchmarks.family.robust_classifiers import SOUNDS, Job, attacks, judge, training
 from benchmarks.family.robust_policy import ASIDES, JUDGED, PRACTISED, changes, conditions, figures, hardened
+from benchmarks.family.robust_words import trainings
 from benchmarks.family.sounds import with_samples
+from tiny import tiny_model
 
+from harken.algorithms.sft import SFT
 from harken.data.augment.media import Augmentation
 from harken.data.augment.words.distractors import Distractors
+from harken.data.batch import EncodedPrompt, collate
 from harken.demo.recipe import recipe_file
 from harken.demo.tasks import QUESTIONS
+from harken.models.embeddings import TOKENS
 from harken.models.fusion.build import FamilyConfig
 from harken.pipeline.learn import new_predictor
 from harken.pipeline.recipe import read_recipe
+from harken.train.adversarial import attacked, reading_what_moves
 
 
 def test_each_question_has_other_words_and_those_that_judge_were_never_practised():
@@ -69,3 +76,18 @@ def test_changes_are_prompt_by_prompt():
     assert changes(before, after)["reward"] == pytest.approx([0.5, 0.5, 0.5])
     assert changes(before, after)["exact"][0] == pytest.approx(1 / 3, abs=1e-3)
     assert figures(after)["exactness"][0] == 1.0
+
+
+def test_trainings_on_words_differ_by_the_attack_alone_and_noise_is_as_long_as_it():
+    plain = read_recipe(recipe_file("demo"))
+    made = {name: read_recipe(recipe_file("demo"), said) for name, said in trainings([]).items()}
+    assert made["twice the steps"].sft.data.steps == 2 * plain.sft.data.steps
+    for name, recipe in made.items():
+        assert replace(recipe, sft=replace(recipe.sft, attack=None, data=plain.sft.data)) == plain, name
+    model, attack = tiny_model(), made["noise of 0.1"].sft.attack
+    ids = [torch.tensor(model.processor.encode_text("It is 42."))] * 40
+    whole = collate([EncodedPrompt(torch.arange(60, 100))] * 40, ids, range(40), model.processor.pad_id)
+    module = reading_what_moves(model, attack)
+    clean, after = module.laid_open(whole), attacked(module, SFT(), whole, attack, torch.Generator().manual_seed(0))
+    away = (after.prompts.media[TOKENS] - clean.prompts.media[TOKENS]).flatten(1).norm(dim=1)
+    assert (away / clean.prompts.media[TOKENS].flatten(1).norm(dim=1)).mean() == pytest.approx(0.1, abs=0.002)
