@@ -1,16 +1,19 @@
 """Digits seen badly and heard badly: what each way of joining gains, and what is left of it with a modality missing.
 
-python -m benchmarks.family.av_digits --train FOLDER [--test FOLDER] --json FILE [--seeds N] [--steps N]
+python -m benchmarks.family.av_digits --train FOLDER [--test FOLDER] --json FILE [--seeds N] [--steps N] [--work FOLDER]
 
 FOLDER holds mnist, fsdd and esc10. Pictures are MNIST on their first 4 principal components (a quarter of their
 energy); sounds are the first second of FSDD's voices with ESC-10's noise at 0 and -5 dB. Each speaker in turn is the
 one that nobody has learnt from; with --test (a folder of the same form) its speakers, pictures and noises judge, and
-all of --train is learnt from.
+all of --train is learnt from. What was judged is kept in --work, and a second start goes on from there; with
+--speakers several starts share the voices among them.
 """
 
+import json
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +36,7 @@ from harken.evaluate.metrics.exactness import exactness
 from harken.models.fusion import parts
 from harken.models.fusion.build import FamilyConfig
 from harken.models.predictor import Predictor
+from harken.pipeline.artefact import digest, write_text
 from harken.pipeline.learn import learn, new_predictor
 from harken.pipeline.settings import SftConfig
 from harken.pipeline.verbs import Workplace
@@ -40,8 +44,10 @@ from harken.train.sources import DemonstrationsConfig
 
 RATE, DIGITS, COMPONENTS = 8_000, 10, 4
 SNRS = (0, -5)
-LEARNT = 8000
+LEARNT = 24_000
 """Pairs that are learnt from; each has a picture, a voice, a noise and a loudness by lot."""
+RATES = {"fuse": 0.25}
+"""Of what joins, whichever it is: at the encoders' own rate attention over few voices learns the voices."""
 IMAGE, AUDIO = "image", "audio"
 MISSING = {"both": (), "no picture": (IMAGE,), "no sound": (AUDIO,)}
 
@@ -61,6 +67,12 @@ class World:
     digits: np.ndarray
     voices: dict[str, list[tuple[int, Wave]]]
     noises: list[Wave]
+
+    @property
+    def sizes(self) -> tuple[object, ...]:
+        """How much of each there is."""
+        voices = tuple((name, len(each)) for name, each in sorted(self.voices.items()))
+        return len(self.pictures), voices, len(self.noises)
 
     def of(self, speakers: set[str]) -> "World":
         """The same with these speakers alone."""
@@ -180,11 +192,11 @@ def family(modalities: tuple[str, ...], fuse: Mapping[str, Any]) -> FamilyConfig
     )
 
 
-def training(steps: int) -> SftConfig:
+def training(steps: int, joins: bool) -> SftConfig:
     """How all of them learn."""
     return SftConfig(
         DemonstrationsConfig(steps, batch=64),
-        up_and_down(steps // 10),
+        replace(up_and_down(steps // 10), parts=RATES if joins else {}),
         augment=Augmentation(audio=SpectrogramChange(bands=6, frames=10)),
     )
 
@@ -209,25 +221,58 @@ def judge(model: Predictor, pairs: Pairs, missing: tuple[str, ...]) -> Tensor:
     return said.argmax(1) == pairs.digits
 
 
-def one_speaker(learnt: World, judged: World, seed: int, steps: int, bar: Any) -> dict[str, dict[str, Tensor]]:
-    """All models of one split and seed, judged: by model and column, which answers are right."""
-    squeeze = Squeeze.of(learnt.pictures[:20_000])
-    reader = new_predictor(family((IMAGE, AUDIO), {"name": "concatenation"}), [], seed)
-    practised = pairs_of(learnt, reader, squeeze, seed, count=LEARNT)
-    tested = {snr: pairs_of(judged, reader, squeeze, seed + 1, snr) for snr in SNRS}
-    out: dict[str, dict[str, Tensor]] = {}
-    for name, (modalities, fuse) in models().items():
+Right = dict[str, Tensor]
+"""By column, which answers are right."""
+
+
+def kept(work: Path | None, name: str, how: object, judge_it: Callable[[], Right]) -> Right:
+    """What was judged before, with the same settings, or what is judged now."""
+    if work is None:
+        return judge_it()
+    path = work / f"{name}-{digest([name, repr(how)])[:16]}.json".replace(" ", "-")
+    if not path.is_file():
+        found = {column: right.int().tolist() for column, right in judge_it().items()}
+        write_text(path, json.dumps(found) + "\n")
+    return {column: torch.tensor(right).bool() for column, right in json.loads(path.read_text()).items()}
+
+
+def one_speaker(
+    learnt: World, judged: World, seed: int, steps: int, kept_at: tuple[Path | None, str]
+) -> dict[str, Right]:
+    """All models of one split and seed, judged."""
+
+    @cache
+    def data() -> tuple[Pairs, dict[int, Pairs]]:
+        squeeze = Squeeze.of(learnt.pictures[:20_000])
+        reader = new_predictor(family((IMAGE, AUDIO), {"name": "concatenation"}), [], seed)
+        practised = pairs_of(learnt, reader, squeeze, seed, count=LEARNT)
+        return practised, {snr: pairs_of(judged, reader, squeeze, seed + 1, snr) for snr in SNRS}
+
+    def made(modalities: tuple[str, ...], fuse: Mapping[str, Any]) -> Right:
+        practised, tested = data()
         model = new_predictor(family(modalities, fuse), [], seed)
         media = {m: practised.media[m] for m in modalities}
         at = Workplace(Blobs(Path("runs") / "blobs"), seed)
-        learn(model, table_of(model, media, {"digit": practised.digits}), training(steps), at)
+        learn(model, table_of(model, media, {"digit": practised.digits}), training(steps, len(modalities) > 1), at)
         columns = MISSING if len(modalities) > 1 else {"both": ()}
-        out[name] = {
+        return {
             f"{column}, {snr} dB": judge(model, tested[snr], missing)
             for snr in SNRS
             for column, missing in columns.items()
         }
-        bar.update()
+
+    out: dict[str, Right] = {}
+    for name, (modalities, fuse) in tqdm(models().items(), desc=kept_at[1], disable=None):
+        how = (
+            family(modalities, fuse),
+            training(steps, len(modalities) > 1),
+            LEARNT,
+            SNRS,
+            seed,
+            learnt.sizes,
+            judged.sizes,
+        )
+        out[name] = kept(kept_at[0], f"{kept_at[1]} {seed} {name}", how, partial(made, modalities, fuse))
     return out
 
 
@@ -237,30 +282,35 @@ def main() -> None:
         __doc__, "folder with mnist, fsdd and esc10", "folder of the same form, with speakers nobody has learnt from"
     )
     parser.add_argument("--seeds", type=int, default=1)
-    parser.add_argument("--steps", type=int, default=1200)
+    parser.add_argument("--steps", type=int, default=2400)
+    parser.add_argument("--work", type=Path, help="folder for what was judged; a second start goes on from it")
+    parser.add_argument("--speakers", nargs="*", help="who is held out in turn; everybody if not said")
     said = begun(parser)
     started, world = time.monotonic(), read_world(said.train)
     pictures = len(world.digits) - 5000
     seen = World(world.pictures[:pictures], world.digits[:pictures], world.voices, world.noises[::2])
-    kept = World(world.pictures[pictures:], world.digits[pictures:], world.voices, world.noises[1::2])
+    apart = World(world.pictures[pictures:], world.digits[pictures:], world.voices, world.noises[1::2])
     if said.test:
         splits = {"test": (seen, read_world(said.test))}
     else:
         names = set(world.voices)
-        splits = {name: (seen.of(names - {name}), kept.of({name})) for name in sorted(names)}
-    found: list[dict[str, dict[str, Tensor]]] = []
-    with tqdm(total=len(splits) * said.seeds * len(models()), desc="models", disable=None) as bar:
-        for learnt, judged in splits.values():
-            found += [one_speaker(learnt, judged, seed, said.steps, bar) for seed in range(said.seeds)]
+        splits = {
+            name: (seen.of(names - {name}), apart.of({name}))
+            for name in sorted(names)
+            if name in (said.speakers or names)
+        }
+    found: list[dict[str, Right]] = []
+    for name, (learnt, judged) in splits.items():
+        found += [one_speaker(learnt, judged, seed, said.steps, (said.work, name)) for seed in range(said.seeds)]
     table: dict[str, dict[str, Any]] = {}
     for name, columns in found[0].items():
         table[name] = {}
         for column in columns:
             each = [run[name][column] for run in found]
             share = exactness(torch.cat(each).numpy())
-            spread = over_draws([float(right.float().mean()) for right in each])
-            table[name][column] = {"accuracy": round(share.rate, 4), "interval over runs": spread[1:]}
-            print(f"{name:20s} {column:20s} {share.rate:.3f}  {spread[1:]}", flush=True)
+            spread = over_draws([float(right.float().mean()) for right in each])[1:] if len(each) > 1 else None
+            table[name][column] = {"accuracy": round(share.rate, 4), "interval over runs": spread}
+            print(f"{name:20s} {column:20s} {share.rate:.3f}  {spread or ''}", flush=True)
     figures = {"table": table, "splits": list(splits), "seeds": said.seeds, "steps": said.steps}
     figures["minutes"] = round((time.monotonic() - started) / 60, 2)
     write_figures(said.json, figures)
