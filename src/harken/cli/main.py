@@ -22,6 +22,7 @@ VERBS = {
     "feedback": "What people said: how well they agree, import, export, forget, backup.",
     "curve": "Would more answers help? Accuracy over their number, by modality, kind and annotator.",
     "serve": "A model behind OpenAI's API: pictures, sound, streaming.",
+    "parts": "What a model can be put together from: encoders, ways of joining, heads, and their settings.",
     "predict": "What a model's heads say of prompts: classes, numbers, what belongs together.",
     "doctor": "Does a model see its media, and is training on it exact? A table, before you train.",
     "explain": "Why this answer? Which part of a prompt mattered, and where in it: a page.",

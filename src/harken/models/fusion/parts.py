@@ -8,7 +8,9 @@ import difflib
 import importlib
 import inspect
 import pkgutil
+import sys
 from collections.abc import Mapping
+from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
 
@@ -27,6 +29,39 @@ ENCODERS: dict[str, tuple[ModuleType, str]] = {
     "text": (harken.models.fusion.encoders.text, "gru"),
 }
 """Where each modality's encoders lie, and which is taken where none is named. The order is that of building."""
+
+
+@dataclass(frozen=True)
+class Described:
+    """A part, as a recipe names it.
+
+    Attributes:
+        room: where it stands in a recipe.
+        name: its own.
+        says: what it does.
+        kind: its settings, a dataclass.
+        default: whether it is taken where none is named.
+    """
+
+    room: str
+    name: str
+    says: str
+    kind: type
+    default: bool
+
+
+def catalogue() -> list[Described]:
+    """All parts, in the order in which media go through them."""
+    rooms = {f"model.encoders.{m}": room for m, room in ENCODERS.items()}
+    rooms |= {"model.fuse": (harken.models.fusion.fuse, "joined"), "model.heads.NAME": (harken.models.fusion.heads, "")}
+    found = []
+    for room, (package, default) in rooms.items():
+        for name in names_in(package):
+            kind = _settings_of(package, name)
+            assert kind is not None, "names_in lists those that have one"
+            says = (sys.modules[kind.__module__].__doc__ or "").partition("\n")[0]
+            found.append(Described(room, name, says, kind, name == default))
+    return found
 
 
 class PartError(SettingsError):
