@@ -1,6 +1,7 @@
 """`harken explain` on a tiny model, and what it says to those who ask in a wrong way."""
 
 import json
+import re
 import sys
 from pathlib import Path
 
@@ -17,6 +18,8 @@ from harken.data.blobs import Blobs
 from harken.data.media.audio import encode_wav
 from harken.data.media.image import encode_png
 from harken.feedback.records import prompt_to_json
+from harken.models.fusion.build import FamilyConfig
+from harken.pipeline.learn import new_predictor
 from harken.reward.model import RewardModel, RewardModelConfig
 from harken.reward.wording import Wording
 
@@ -104,3 +107,44 @@ def test_mistakes_are_answered_with_what_to_mend(place, arguments, said):
     assert done.exit_code == 2
     assert said in done.output
     assert "Traceback" not in done.output
+
+
+@pytest.fixture(scope="module")
+def silent(place) -> Path:
+    """A model of heads alone that sees and reads."""
+    image = {"name": "cnn", "height": 8, "width": 16, "stem": 4, "widths": (8,), "depth": 0, "pool": "mean"}
+    encoders = {"image": image, "text": {"name": "gru", "hidden": 8}}
+    heads = {"animal": {"name": "classify", "classes": ("cat", "dog")}, "size": {"name": "regress"}}
+    new_predictor(FamilyConfig(encoders, {"name": "gated", "width": 8}, heads), tiny.CORPUS, 0).save(place / "silent")
+    return place / "silent"
+
+
+def test_a_model_of_heads_alone_says_why_each_head_said_so(place, silent):
+    out = place / "silent.html"
+    done = explain(place, str(silent), str(place / "prompts.jsonl"), "--id", "seen", "--out", str(out))
+    assert done.exit_code == 0, done.output
+    html = out.read_text()
+    assert re.search(r"Why animal is (cat|dog)", html)
+    assert re.search(r"Why size is -?\d", html)
+    assert "Heat on the words" in html
+    assert "attention rollout." not in html.replace("\n", " ").split("How this was found")[0]
+    assert re.search(r"animal: (cat|dog); size: ", done.output)
+
+
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [
+        (("--answer", "a cat"), "gives no answers in words; leave --answer out"),
+        (("--reward", "x"), "leave --reward out"),
+    ],
+)
+def test_what_needs_an_answer_in_words_is_refused_for_heads_alone(place, silent, more, words):
+    done = explain(place, str(silent), str(place / "prompts.jsonl"), "--id", "seen", *more)
+    assert done.exit_code == 2
+    assert words in " ".join(done.output.split())
+
+
+def test_a_sound_that_a_model_of_heads_cannot_hear_is_named(place, silent):
+    done = explain(place, str(silent), str(place / "prompts.jsonl"), "--id", "heard")
+    assert done.exit_code == 2
+    assert "audio" in done.output

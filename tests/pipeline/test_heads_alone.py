@@ -1,6 +1,7 @@
 """A recipe without a language head: heads learn from facts, are judged on held-out prompts, and go on exactly."""
 
 import json
+import re
 import sys
 from pathlib import Path
 
@@ -12,7 +13,9 @@ from safetensors.torch import load_file
 
 from harken.cli.session import go_recipe
 from harken.cli.table import print_results
+from harken.data.blobs import Blobs
 from harken.models.load import load_predictor
+from harken.pipeline.ask import read_held_out
 from harken.pipeline.stages import stages
 from harken.train.loop import Interrupted
 from harken.train.metrics_log import read_metrics
@@ -41,17 +44,37 @@ def test_it_learns_and_is_judged_with_intervals_and_then_has_nothing_to_do(tmp_p
     shade, light = found["heads"]["shade"], found["heads"]["light"]
     assert shade["count"] == light["count"] == found["prompts"] == 12
     assert shade["accuracy"] > 0.9
+    assert [(one["class"], one["count"]) for one in shade["classes"]] == [("dark", 4), ("grey", 4), ("bright", 4)]
+    found_of_all = sum(one["recall"]["share"] * one["count"] for one in shade["classes"])
+    assert found_of_all == pytest.approx(shade["accuracy"] * 12)
+    assert sum(one["said"] for one in shade["classes"]) == 12
     assert light["absolute_error"] < 0.5
     for head, figure in ((shade, "accuracy"), (light, "absolute_error")):
         assert head["interval"][0] <= head[figure] <= head["interval"][1]
     assert set(load_predictor(tmp_path / "run" / "sft").trunk.config.heads) == {"shade", "light"}
+    held_out = read_held_out(tmp_path / "run", Blobs(tmp_path / "others"))
+    assert [prompt.id for prompt in held_out] == [f"test{n}" for n in range(12)], "what harken explain RUN takes"
     _, again = run(recipe, tmp_path / "run")
     assert again.states == [("sft", "current"), ("evaluation", "current")]
     assert told.lines == []
-    console = Console(record=True, width=120)
+    console = Console(record=True, width=200)
     print_results(console, done.folder)
     shown = console.export_text()
-    assert "12 held-out prompts" in shown and "shade" in shown and "absolute error" in shown
+    assert "12 held-out prompts" in " ".join(shown.split()) and "shade" in shown and "absolute error" in shown
+    assert re.search(r"bright +│ +\S+ % │ .* │ 4, precision \S+ %", shown)
+
+
+@pytest.mark.slow
+def test_a_recipe_whose_parts_a_folder_overrules_is_told_so(tmp_path):
+    short = {"data": {"steps": 2, "batch": 4}}
+    done, told = run(prepared(tmp_path, sft=short), tmp_path / "run", only=("sft",))
+    assert told.lines == []
+    again = prepared(tmp_path, sft=short, model={"path": str(done.folder / "sft")})
+    _, told = run(again, tmp_path / "again", only=("sft",))
+    assert any(
+        "what the recipe says of model.encoders and model.fuse and model.heads is not read" in line
+        for line in told.lines
+    )
 
 
 @pytest.mark.slow
@@ -153,7 +176,7 @@ def test_a_head_without_data_is_refused_in_training_and_counts_nobody_in_the_tes
     run(prepared(tmp_path, sft={"data": {"steps": 1}}), tmp_path / "run2")
     found = json.loads((tmp_path / "run2" / "evaluation.json").read_text())
     assert found["heads"]["shade"] == {"count": 0}
-    console = Console(record=True, width=120)
+    console = Console(record=True, width=200)
     print_results(console, tmp_path / "run2")
     assert "none of the held-out prompts can be judged" in console.export_text()
 
@@ -177,7 +200,7 @@ def test_what_stands_together_is_learnt_without_facts(tmp_path):
     assert found["same"]["count"] == 24
     assert set(found["pair"]) == {"recall@1", "recall@10"}
     assert found["pair"]["recall@1"]["chance"] == pytest.approx(1 / 12)
-    console = Console(record=True, width=120)
+    console = Console(record=True, width=200)
     print_results(console, tmp_path / "run")
     assert "recall@10" in console.export_text()
 

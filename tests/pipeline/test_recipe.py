@@ -55,6 +55,16 @@ def test_a_wrong_recipe_says_where(tmp_path, text, words):
         read_recipe(written(tmp_path, text))
 
 
+def test_null_takes_away_what_has_a_name_of_the_users_own_and_empties_what_may_be_empty(tmp_path):
+    heads = "{a: {name: classify, classes: 3}, b: {name: regress}}"
+    (tmp_path / "a.yaml").write_text(f"model: {{heads: {heads}}}\nsft: {{attack: {{radius: {{pixel_values: 0.1}}}}}}\n")
+    found = read_recipe(tmp_path / "a.yaml", ["model.heads.a=null", "sft.attack=null"])
+    assert set(found.model.heads) == {"b"}
+    assert found.sft.attack is None
+    with pytest.raises(RecipeError, match="c=null: the recipe has none"):
+        read_recipe(tmp_path / "a.yaml", ["model.heads.c=null"])
+
+
 def test_a_missing_recipe_and_a_wrong_override(tmp_path):
     with pytest.raises(RecipeError, match="there is no recipe"):
         read_recipe(tmp_path / "none.yaml")

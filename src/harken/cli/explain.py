@@ -1,4 +1,4 @@
-"""`harken explain`: why did a model give this answer, or a reward model this score?"""
+"""`harken explain`: why did a model give this answer, a reward model this score, a head this class?"""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,20 +13,24 @@ from harken.data.blobs import Blobs
 from harken.data.encoded import EncodedPrompts
 from harken.data.prompts import load_prompts
 from harken.evaluate.explain.explanation import explain
+from harken.evaluate.explain.heads import said_by_heads
 from harken.evaluate.explain.page import Page, write_page
 from harken.evaluate.explain.reading import mean_colour, neutral_token
 from harken.evaluate.explain.shown import Explained
 from harken.evaluate.explain.target import Budget, Likelihood, Score, Target
 from harken.models.generate import Decoding
-from harken.models.load import Dtype, load_model, weights_dtype
+from harken.models.load import Dtype, load_model, load_predictor, speaks, weights_dtype
 from harken.models.model import Model
+from harken.models.predictor import Predictor
 from harken.pipeline.ask import read_held_out
 from harken.reward.model import RewardModel, is_reward_folder, load_reward_model
 from harken.train.answering import Sampling, sample_completions
 from harken.types import Completion, Prompt
 
 app = typer.Typer(add_completion=False)
-MODEL = typer.Argument(..., help="A policy's or a reward model's folder, or a policy's name on the Hugging Face hub")
+MODEL = typer.Argument(
+    ..., help="The folder of a policy, a reward model or a model of heads alone, or a policy's name on the hub"
+)
 PROMPTS = typer.Argument(
     ..., metavar="PROMPTS...", help="Files of prompts (JSON Lines); a run's folder stands for its held-out prompts"
 )
@@ -47,7 +51,8 @@ DTYPE = typer.Option("auto", "--dtype", help="auto, float32 or bfloat16: the typ
 @app.command(
     help="Why this answer? A page that says for each prompt how much its picture, sound and words mattered (exact "
     "Shapley values), where in them (integrated gradients), and where the model looked (attention rollout): of the "
-    "answer that the policy itself finds best, or of --answer TEXT; and of a reward model's score.\n\n"
+    "answer that the policy itself finds best, or of --answer TEXT; of what heads say, beside language or without it; "
+    "and of a reward model's score.\n\n"
     "harken explain runs/demo/aligned runs/demo --reward runs/demo/reward --out page.html\n\n"
     "harken explain runs/demo/aligned prompts.jsonl --limit 5 --out page.html"
 )
@@ -71,14 +76,17 @@ def explain_(  # noqa: PLR0913, PLR0917  (an option each)
         asked = _choose(_read(prompts, blobs), chosen or [], limit)
         policy, judge = _load(model, reward, weights_dtype(dtype))  # type: ignore[arg-type]
         answers = _answers(policy, asked, blobs, answer, max_tokens)
-        targets: list[Target] = [Likelihood(policy)] if policy is not None else []
-        targets += [Score(judge)] if judge is not None else []
-        explained: list[Explained] = []
+        first: list[Target] = [Likelihood(policy)] if isinstance(policy, Model) else []
+        first += [Score(judge)] if judge is not None else []
+        targets, explained = first, list[Explained]()
         for prompt, completion in zip(asked, answers, strict=True):
+            targets = [*first, *(said_by_heads(policy, prompt, blobs) if policy is not None else [])]
+            if not targets:
+                raise ValueError(f"prompt {prompt.id!r}: no head of {model} says anything of it; leave it out")
             explained.append(explain(targets, prompt, completion, blobs, Budget.of(targets[0].model, points)))
             shares = ", ".join(f"{s.name} {s.signed}" for s in explained[-1].views[0].shares)
             console.print(f"{prompt.id}: {completion.text!r} ({shares})", highlight=False, markup=False, soft_wrap=True)
-        write_page(out, _page(targets, model, reward, explained))
+        write_page(out, _page(targets[0].model, model, reward, explained))
     console.print(f"page: {out.resolve()}", highlight=False, soft_wrap=True)
 
 
@@ -103,7 +111,7 @@ def _choose(prompts: Sequence[Prompt], ids: Sequence[str], limit: int) -> list[P
     return [known[name] for name in ids] if ids else list(prompts)[:limit]
 
 
-def _load(model: str, reward: Path | None, dtype: torch.dtype) -> tuple[Model | None, RewardModel | None]:
+def _load(model: str, reward: Path | None, dtype: torch.dtype) -> tuple[Model | Predictor | None, RewardModel | None]:
     """Who answers and who scores."""
     device = "cuda" if torch.cuda.is_available() else "cpu"
     if is_reward_folder(Path(model)):
@@ -112,14 +120,28 @@ def _load(model: str, reward: Path | None, dtype: torch.dtype) -> tuple[Model | 
                 f"{model} is a reward model already; give --reward, or a policy as MODEL, but not two of them"
             )
         return None, load_reward_model(Path(model), dtype=dtype).to(device)
+    if not speaks(model):
+        if reward is not None:
+            raise ValueError(f"{model} has no language head, so there are no answers to score; leave --reward out")
+        return load_predictor(model, dtype).to(device), None
     judge = None if reward is None else load_reward_model(reward, dtype=dtype).to(device)
     return load_model(model, dtype).to(device), judge
 
 
 def _answers(
-    policy: Model | None, prompts: Sequence[Prompt], blobs: Blobs, text: str | None, longest: int
+    policy: Model | Predictor | None, prompts: Sequence[Prompt], blobs: Blobs, text: str | None, longest: int
 ) -> list[Completion]:
-    """The answer to each prompt: what was given, the policy's greedy one, or a good one that the prompt names."""
+    """The answer to each prompt: what was given, the policy's greedy one, what heads say, or the prompt's reference.
+
+    Raises:
+        ValueError: if an answer was given for a model that says none, or nobody gives one.
+    """
+    if isinstance(policy, Predictor):
+        if text is not None:
+            raise ValueError("a model without a language head gives no answers in words; leave --answer out")
+        told = [said_by_heads(policy, prompt, blobs) for prompt in prompts]
+        said = ["; ".join(f"{one.name}: {one.words}" for one in each) for each in told]
+        return [Completion("heads", p.id, words, "the heads") for p, words in zip(prompts, said, strict=True)]
     if text is not None:
         return [Completion("given", prompt.id, text, "given") for prompt in prompts]
     if policy is not None:
@@ -134,9 +156,8 @@ def _answers(
     return [Completion("reference", prompt.id, prompt.references[0], "the prompt's reference") for prompt in prompts]
 
 
-def _page(targets: Sequence[Target], model: str, reward: Path | None, explained: Sequence[Explained]) -> Page:
+def _page(first: Model | Predictor, model: str, reward: Path | None, explained: Sequence[Explained]) -> Page:
     """The page, with what was taken for blank."""
-    first = targets[0].model
     processor = first.processor
     blanks = f"The token that says nothing is {processor.tokenizer.convert_ids_to_tokens(neutral_token(processor))}."
     if "image" in processor.placeholders:
@@ -146,6 +167,5 @@ def _page(targets: Sequence[Target], model: str, reward: Path | None, explained:
     subtitle = (
         f"{model}, on {count}{also}: how much each part of a prompt mattered, where in it, and where the model looked."
     )
-    return Page(
-        "Why these answers?" if targets[0].kind == "policy" else "Why these scores?", subtitle, explained, blanks
-    )
+    scored = explained[0].views[0].scale == "reward" if explained else False
+    return Page("Why these scores?" if scored else "Why these answers?", subtitle, explained, blanks)

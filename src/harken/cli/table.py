@@ -6,8 +6,12 @@ from typing import Any
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from harken.evaluate.words import of_head, percent
+
+MOST = 12
+"""Classes that are shown."""
 
 
 def print_results(console: Console, folder: Path) -> None:
@@ -49,6 +53,18 @@ def _add_other_heads(table: Table, found: dict[str, Any]) -> None:
         table.add_row(f"head {name}", of_head(figures), of_head(found["aligned"][name]), "")
 
 
+def _add_classes(table: Table, classes: list[dict[str, Any]]) -> None:
+    """How many of each class were found; of many classes those of which the fewest were."""
+    known = [one for one in classes if "recall" in one]
+    for one in sorted(known, key=lambda one: one["recall"]["share"])[:MOST] if len(known) > MOST else known:
+        low, high = map(percent, one["recall"]["interval"])
+        right = f", precision {percent(one['precision']['share'])}" if "precision" in one else ""
+        shown = Text(f"  {one['class']}")  # somebody's own words, not ours
+        table.add_row("", shown, percent(one["recall"]["share"]), f"{low} to {high}", f"{one['count']}{right}")
+    if len(known) > MOST:
+        table.add_row("", f"  {len(known) - MOST} classes more", "", "", "in evaluation.json")
+
+
 def _print_heads(console: Console, folder: Path, found: dict[str, Any]) -> None:
     """What each head of a model without a language head came to."""
     table = Table(title=f"{folder}: {found['prompts']} held-out prompts", title_justify="left", show_header=True)
@@ -64,6 +80,7 @@ def _print_heads(console: Console, folder: Path, found: dict[str, Any]) -> None:
         if "accuracy" in figures:
             low, high = map(percent, figures["interval"])
             table.add_row(name, "accuracy", percent(figures["accuracy"]), f"{low} to {high}", str(figures["count"]))
+            _add_classes(table, figures.get("classes", []))
         elif "absolute_error" in figures:
             low, high = (f"{bound:.4g}" for bound in figures["interval"])
             shown = f"{figures['absolute_error']:.4g}"

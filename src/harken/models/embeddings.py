@@ -105,18 +105,27 @@ def _table_of(model: Model | Predictor, name: str) -> _Table:
             lambda prompts: prompts.mask & ~torch.isin(prompts.ids, media.to(prompts.ids.device)),
             lambda prompts: torch.ones(len(prompts.ids), dtype=torch.long, device=prompts.ids.device),
         )
-    readers = [part for part in model.trunk.modules() if isinstance(part, TextEncoder)]
-    if not readers:
-        raise ValueError(
-            f"attack.radius.{TEXT}: this model has no text encoder; name one in model.encoders.text"
-            + ("" if isinstance(model, Predictor) else f", or move {TOKENS}, which the language model reads")
-        )
     return _Table(
-        readers[0].words,
+        word_table(model),
         lambda prompts: prompts.media.get("text_ids"),
         _spoken,
         lambda prompts: prompts.media_rows["text_ids"],
     )
+
+
+def word_table(model: Model | Predictor) -> nn.Module:
+    """The table of words of a model's text encoder.
+
+    Raises:
+        ValueError: if it has none.
+    """
+    readers = [part for part in model.trunk.modules() if isinstance(part, TextEncoder)]
+    if not readers:
+        raise ValueError(
+            f"{TEXT}: this model has no text encoder; name one in model.encoders.text"
+            + ("" if isinstance(model, Predictor) else f", or take {TOKENS}, which the language model reads")
+        )
+    return readers[0].words
 
 
 def _spoken(prompts: Prompts) -> Bool[Tensor, "n T"]:

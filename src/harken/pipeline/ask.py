@@ -25,6 +25,9 @@ from harken.train.answering import Sampling, sample_completions
 from harken.train.loop import Interrupted
 from harken.types import Answer, Completion, Prompt, Text, modality_of
 
+HELD_OUT = "held_out.jsonl"
+"""The prompts that an evaluation was of, beside its figures."""
+
 
 def completions_work(round_: int, policy: str) -> Work:
     """Have a policy answer the prompts that people will be asked about."""
@@ -65,11 +68,12 @@ def read_held_out(folder: Path, blobs: Blobs) -> list[Prompt]:
     Raises:
         RunError: if the folder is no run's, or nothing in it was evaluated yet.
     """
-    found = sorted(folder.glob("rounds/*/held_out.jsonl"), key=lambda path: int(path.parent.name))
+    found = sorted(folder.glob(f"rounds/*/{HELD_OUT}"), key=lambda path: int(path.parent.name))
+    found = found or list(folder.glob(HELD_OUT))  # heads alone are judged once
     if not found:
         raise RunError(
-            f"{folder} holds no held-out prompts (rounds/N/held_out.jsonl); name the folder of a run whose model "
-            "answers in words, after `harken evaluate`, or a file of prompts"
+            f"{folder} holds no held-out prompts (rounds/N/{HELD_OUT}); name the folder of a run after `harken "
+            "evaluate`, or a file of prompts"
         )
     prompts = [prompt_from_json(json.loads(line)) for line in lines_of(found[-1])]
     kept = Blobs(folder / "blobs")

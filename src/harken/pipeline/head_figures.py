@@ -37,7 +37,7 @@ def head_figures(model: Model | Predictor, prompts: Sequence[Prompt], blobs: Blo
     for name, head in heads.items():
         match head:
             case Classify():
-                found[name] = _classified(said[f"{name}.logits"], targets[name])
+                found[name] = _classified(said[f"{name}.logits"], targets[name], head)
             case Regress():
                 found[name] = _regressed(said[f"{name}.values"], targets[name])
             case Contrast():
@@ -50,12 +50,32 @@ def head_figures(model: Model | Predictor, prompts: Sequence[Prompt], blobs: Blo
     return found
 
 
-def _classified(logits: Tensor, targets: Tensor) -> dict[str, Any]:
+def _classified(logits: Tensor, targets: Tensor, head: Classify) -> dict[str, Any]:
     goal = targets if targets.dim() == 1 else torch.where(targets.isnan().any(1), -1, targets.nan_to_num().argmax(1))
     if not bool((goal >= 0).any()):
         return {"count": 0}
-    share = exactness((logits.argmax(1) == goal)[goal >= 0].numpy())
-    return {"accuracy": share.rate, "interval": [share.low, share.high], "count": share.count}
+    said, goal = logits.argmax(1)[goal >= 0], goal[goal >= 0]
+    share = exactness((said == goal).numpy())
+    names = [str(n) for n in range(head.count)] if isinstance(head.classes, int) else list(head.classes)
+    classes = [_class(name, said == n, goal == n) for n, name in enumerate(names)]
+    return {
+        "accuracy": share.rate,
+        "interval": [share.low, share.high],
+        "count": share.count,
+        "classes": [one for one in classes if one is not None],
+    }
+
+
+def _class(name: str, said: Tensor, true: Tensor) -> dict[str, Any] | None:
+    """Of one class: how many of its prompts were found, and how many of those that were said to be of it are."""
+    if not bool((said | true).any()):
+        return None
+    out: dict[str, Any] = {"class": name, "count": int(true.sum()), "said": int(said.sum())}
+    for figure, of, hit in (("recall", true, said), ("precision", said, true)):
+        if bool(of.any()):
+            share = exactness(hit[of].numpy())
+            out[figure] = {"share": share.rate, "interval": [share.low, share.high]}
+    return out
 
 
 def _matched(said: Mapping[str, Tensor]) -> dict[str, Any]:

@@ -13,11 +13,12 @@ from harken.models.load import load_predictor, weights_dtype
 from harken.models.load import speaks as speaks_from
 from harken.models.predictor import Predictor
 from harken.pipeline.artefact import fresh_folder, write_text
+from harken.pipeline.ask import HELD_OUT, write_prompts
 from harken.pipeline.head_figures import head_figures
 from harken.pipeline.learn import learn, new_predictor
 from harken.pipeline.run import Run, Stage
 from harken.pipeline.settings import ModelConfig
-from harken.pipeline.teach import say_never_seen, workplace
+from harken.pipeline.teach import say_never_seen, say_what_is_not_read, workplace
 from harken.pipeline.world import World
 from harken.train.examples import Table
 from harken.train.targets import targets_of
@@ -45,7 +46,7 @@ def stages_of(plain: Mapping[str, Any], reads: tuple[Path, ...]) -> list[Stage]:
     judged = {"data": plain["data"]}
     return [
         Stage("sft", "sft", ("sft",), (), settings, _learn, reads=reads),
-        Stage("evaluation", "evaluate", ("evaluation.json",), ("sft",), judged, _judge, reads=reads),
+        Stage("evaluation", "evaluate", ("evaluation.json", HELD_OUT), ("sft",), judged, _judge, reads=reads),
     ]
 
 
@@ -85,6 +86,7 @@ def _examples(world: World) -> list[Prompt]:
 
 def _learn(run: Run, key: str) -> None:
     config, seed = run.recipe.model, derive(run.recipe.seed, "model")
+    say_what_is_not_read(run)
     if config.path is not None:
         model = load_predictor(config.path, weights_dtype(config.dtype))
     else:
@@ -105,5 +107,6 @@ def _learn(run: Run, key: str) -> None:
 def _judge(run: Run, key: str) -> None:
     model, test = load_predictor(run.folder / "sft", weights_dtype(run.recipe.model.dtype)), list(run.world.test)
     found = head_figures(model, test, run.blobs)
+    write_prompts(run, HELD_OUT, test)
     told = {"prompts": len(test), "heads": found, "notices": list(run.world.notices)}
     write_text(run.folder / "evaluation.json", json.dumps(told, indent=1) + "\n")

@@ -213,10 +213,35 @@ def _nested(key: str, value: Any) -> dict[str, Any]:
 
 
 def with_settings(plain: Mapping[str, Any], settings: Mapping[str, Any]) -> Mapping[str, Any]:
-    """A recipe as plain data with values by key put over it; another algorithm takes the fields of the old one away."""
+    """A recipe as plain data with values by key put over it; another algorithm takes the fields of the old one away.
+
+    Of what has names of the user's own (a model's encoders and heads), null takes one away: `model.heads.size=null`.
+    """
     for key in sorted(settings, key=lambda key: key != "algorithm.name"):
-        plain = merge(_for_algorithm(plain, key, settings[key]), _nested(key, settings[key]))
+        value = settings[key]
+        if value is None and _is_named_by_users(key):
+            plain = _without(plain, key.split("."))
+        else:
+            plain = merge(_for_algorithm(plain, key, value), _nested(key, value))
     return plain
+
+
+def _is_named_by_users(key: str) -> bool:
+    """Whether the mapping that a key stands in is one of free names, and no part with fields of its own."""
+    room: Any = Recipe()
+    for name in key.split(".")[:-1]:
+        room = getattr(room, name, None)  # a key that is none is refused when the recipe is made
+    return isinstance(room, Mapping)
+
+
+def _without(plain: Mapping[str, Any], path: Sequence[str]) -> dict[str, Any]:
+    first, *rest = path
+    if first not in plain:
+        raise RecipeError(f"{first}=null: the recipe has none that could be taken away")
+    if not rest:
+        return {name: value for name, value in plain.items() if name != first}
+    inner = plain[first]
+    return {**plain, first: _without(inner, rest)} if isinstance(inner, Mapping) else dict(plain)
 
 
 def read_plain(path: Path, overrides: Sequence[str] = ()) -> Mapping[str, Any]:

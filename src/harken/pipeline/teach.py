@@ -21,6 +21,7 @@ from harken.models.model import Model
 from harken.pipeline.artefact import fresh_folder, write_text
 from harken.pipeline.roles import as_configured, in_training, load_as, prepare
 from harken.pipeline.run import Run
+from harken.pipeline.settings import ModelConfig
 from harken.pipeline.verbs import (
     Feedback,
     Workplace,
@@ -66,10 +67,22 @@ def workplace(run: Run, stage: str, key: str) -> Workplace:
 def start_model(run: Run) -> Model:
     """The model that the recipe begins with."""
     recipe = run.recipe
+    say_what_is_not_read(run)
     if recipe.model.path is not None:
         return load_as(recipe.model.path, recipe.model)
     trunk, processor = build(recipe.model.family, run.world.corpus, derive(recipe.seed, "model"))
     return as_configured(Model(trunk, Processor(processor)), recipe.model)
+
+
+def say_what_is_not_read(run: Run) -> None:
+    """Tell that a model from a folder has the folder's parts, where the recipe names others."""
+    said, plain = run.recipe.model, ModelConfig()
+    named = [name for name in ("encoders", "fuse", "heads") if getattr(said, name) != getattr(plain, name)]
+    if said.path is not None and named:
+        run.progress.say(
+            f"model.path: the model's parts are those of {said.path}; what the recipe says of "
+            f"{' and '.join('model.' + name for name in named)} is not read"
+        )
 
 
 def sft(run: Run, key: str) -> None:

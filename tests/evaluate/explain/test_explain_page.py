@@ -1,4 +1,5 @@
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import numpy as np
@@ -44,6 +45,7 @@ def explained(answer="It is <b>42</b>.") -> Explained:
     picture = np.full((8, 16, 3), 90, np.uint8)
     heat = overlay(picture, np.array([[1.0, -2.0]]))
     view = View(
+        "Why the policy gave it",
         "policy",
         "nats a token",
         -0.25,
@@ -85,7 +87,9 @@ def test_words_have_their_heat_in_a_title_and_in_a_table(tmp_path):
 def test_bars_have_one_scale_over_the_page_and_no_noise_looks_like_much(tmp_path):
     html = write_page(tmp_path / "page.html", Page("Why?", "", [explained()])).read_text()
     assert re.findall(r'fill (?:for|against)" style="width: ([\d.]+)%', html) == ["100.0", "50.0"]
-    assert longest_bars([explained()]) == {"policy": 3.0, "reward": 0.05}
+    one = explained()
+    faint = replace(one.views[0], scale="reward", shares=(Share("words", -0.01),))
+    assert longest_bars([one, replace(one, views=(faint,))]) == {"policy": 3.0, "reward": 0.05}
 
 
 def test_the_report_shows_them_too_and_without_them_is_as_it_was():

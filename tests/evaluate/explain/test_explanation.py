@@ -76,7 +76,7 @@ def test_a_blind_model_gives_the_blind_modality_nothing(blobs, modality):
 def test_what_the_page_gets(blobs):
     prompt = tiny.prompts(blobs)[-1]
     shown = explain(targets(), prompt, Completion("c", prompt.id, SAID, "the policy's own"), blobs, QUICK)
-    assert [view.kind for view in shown.views] == ["policy", "reward"]
+    assert [view.scale for view in shown.views] == ["policy", "reward"]
     for view in shown.views:
         assert [share.name for share in view.shares] == ["picture", "sound", "words"]
         titles = [one.title for one in view.maps]

@@ -187,7 +187,7 @@ def test_the_words_of_a_vocabulary_are_told_from_those_that_it_lacks():
 def test_a_model_without_such_a_table_is_refused_with_what_it_has():
     with pytest.raises(ValueError, match=r"token_embeddings: this model has no language head.*are text_embeddings"):
         opened(silent(), TOKENS)
-    with pytest.raises(ValueError, match=r"text_embeddings: .*no text encoder.*or move token_embeddings"):
+    with pytest.raises(ValueError, match=r"text_embeddings: .*no text encoder.*or take token_embeddings"):
         opened(tiny_model(), TEXT)
 
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
+import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
@@ -12,17 +13,17 @@ from harken.data.media import image, numbers
 from harken.evaluate.explain.integrated_gradients import GAP, Integral, media_heat, word_heat
 from harken.evaluate.explain.paint import as_picture, overlay
 from harken.evaluate.explain.places import Places, locate, token_of
-from harken.evaluate.explain.reading import WORDS, Reading, bytes_of, parts_of, read
+from harken.evaluate.explain.reading import TEXT_IDS, WORDS, Reading, bytes_of, parts_of, read, reader_of
 from harken.evaluate.explain.rollout import prompt_attention
 from harken.evaluate.explain.shapley import Coalition, coalitions, shapley
 from harken.evaluate.explain.shown import LEAST, MINUS, Explained, Map, Share, View, Word, signed
 from harken.evaluate.explain.sounds import fewer, pieces, shared_out
 from harken.evaluate.explain.target import Budget, Target, values_of
+from harken.models.model import Model
 from harken.types import Completion, Image, Numbers, Part, Prompt, Text
 
 NAMES = {"image": "picture", "audio": "sound", "numbers": "numbers", WORDS: "words"}
 """What people call the modalities."""
-UNITS = {"policy": "nats a token", "reward": "score"}
 ROUGH = 5 * GAP
 """A gap that a reader is told of."""
 
@@ -79,7 +80,9 @@ def analyse(
     players = reading.modalities
     if not players:
         raise ValueError(f"prompt {prompt.id!r} has neither words nor media of which one could ask what they did")
-    ids = model.processor.encode_completion(completion)
+    ids = torch.tensor([model.processor.end_id])
+    if target.kind != "head":
+        ids = model.processor.encode_completion(completion)
     some = coalitions(players)
     numbers = values_of(target, [reading.without(set(players) - one) for one in some], ids, budget.batch)
     values = dict(zip(some, numbers, strict=True))
@@ -124,22 +127,21 @@ class _Painter:
     notes: list[str] = field(default_factory=list)
 
     def view(self) -> View:
-        found, kind = self.found, self.target.kind
+        found, target = self.found, self.target
         shares = [Share(NAMES.get(m, m), v) for m, v in found.shapley.items()]
-        count = len(found.ids)
-        extra = f"{MINUS}{abs(count * found.value):.2f} nats for all {count} tokens" if kind == "policy" else ""
         maps: list[Map] = []
         for modality in found.reading.media:
             maps += self.pictures() if modality == "image" else self.sounds(modality)
-        if found.attention is None:
+        if found.attention is None and isinstance(target.model, Model):
             self.notes.append("This model does not give its attention, so there is no attention rollout.")
         words, note = (self.words(), self.told(WORDS)) if WORDS in found.heat else ((), "")
         return View(
-            kind,
-            UNITS[kind],
+            target.title,
+            target.scale,
+            target.unit,
             found.value,
             found.blank,
-            extra,
+            target.extra(found.value, len(found.ids)),
             tuple(shares),
             tuple(
                 (_listed(one, found.reading), f"{value:.3f}".replace("-", MINUS)) for one, value in found.values.items()
@@ -257,6 +259,8 @@ class _Painter:
         reading, decode = self.found.reading, self.target.model.processor.tokenizer.decode
         heat = self.found.heat[WORDS].heat[WORDS].double().tolist()
         largest = max((abs(value) for value in heat), default=0.0) or 1.0
+        if not bool(reading.words.any()):
+            return self.read_words(heat, largest)
         places, strength = reading.words.nonzero()[:, 0].tolist(), self.strength(WORDS)
         attention = self.found.attention
         out: list[Word] = []
@@ -272,6 +276,20 @@ class _Painter:
             out.append(Word(text + (" " if ends else ""), warm, max(-1.0, min(1.0, warm / largest * strength)), looked))
             kept = []
         return tuple(out)
+
+    def read_words(self, heat: Sequence[float], largest: float) -> tuple[Word, ...]:
+        """The words that a text encoder reads, a piece each, of a model that reads them nowhere else."""
+        reading, strength = self.found.reading, self.strength(WORDS)
+        ids = reading.encoded.media[TEXT_IDS][0].tolist()
+        pieces = [reader_of(self.target.model.processor).decode([one]) for one in ids] + [""]
+        return tuple(
+            Word(
+                piece.removeprefix("##") + ("" if after.startswith((" ", "##")) else " "),
+                warm,
+                max(-1.0, min(1.0, warm / largest * strength)),
+            )
+            for piece, after, warm in zip(pieces[:-1], pieces[1:], heat, strict=True)
+        )
 
 
 def _listed(some: Coalition, reading: Reading) -> str:

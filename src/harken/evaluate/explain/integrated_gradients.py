@@ -16,9 +16,12 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from harken.evaluate.explain.reading import WORDS, Reading
+from harken.evaluate.explain.reading import TEXT_IDS, WORDS, Reading
 from harken.evaluate.explain.target import Budget, Target, batch_of
+from harken.models.embeddings import word_table
+from harken.models.model import Model
 from harken.models.policy import at_least_float32
+from harken.models.predictor import Predictor
 
 Value = Callable[[Mapping[str, Tensor]], Float[Tensor, " S"]]
 """Inputs by name, each with an axis of S points put first, to a number a point."""
@@ -130,6 +133,8 @@ def word_heat(
 ) -> Integral:
     """The heat of the prompt's words, by their embeddings: an entry a word, in the order of the prompt, (W,).
 
+    They are those that a decoder reads; of a model without one, those that its text encoder does.
+
     Args:
         target: what is explained.
         reading: the prompt.
@@ -137,11 +142,10 @@ def word_heat(
         budget: how finely.
     """
     model = target.model
-    layer = model.trunk.get_input_embeddings()
-    places = reading.words.nonzero()[:, 0].to(model.trunk.device)
+    layer, ids, neutral, places = _words_read(model, reading)
     with torch.no_grad():
-        real = at_least_float32(layer(reading.encoded.ids[reading.words].to(model.trunk.device)[None])[0])
-        blank = at_least_float32(layer(torch.full_like(places, reading.neutral)[None])[0])
+        real = at_least_float32(layer(ids[None])[0])
+        blank = at_least_float32(layer(torch.full_like(ids, neutral)[None])[0])
 
     def value(inputs: Mapping[str, Tensor]) -> Tensor:
         batch = batch_of(model, [reading.encoded] * len(inputs[WORDS]), completion)
@@ -150,6 +154,18 @@ def word_heat(
 
     found = integrated_gradients(value, {WORDS: (blank, real)}, budget)
     return replace(found, heat={WORDS: found.heat[WORDS].sum(-1)})
+
+
+def _words_read(
+    model: Model | Predictor, reading: Reading
+) -> tuple[torch.nn.Module, Int[Tensor, " W"], int, Int[Tensor, " W"]]:
+    """The table that is asked for the words, their ids, the id of a blank one, and their places in what is asked."""
+    device = model.trunk.device
+    if isinstance(model, Predictor):
+        ids = reading.encoded.media[TEXT_IDS][0].to(device)
+        return word_table(model), ids, reading.unread, torch.arange(len(ids), device=device)
+    places = reading.words.nonzero()[:, 0].to(device)
+    return model.trunk.get_input_embeddings(), reading.encoded.ids[reading.words].to(device), reading.neutral, places
 
 
 @contextmanager

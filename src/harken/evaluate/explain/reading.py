@@ -22,10 +22,12 @@ from harken.data.blobs import Blobs
 from harken.data.media import audio, image
 from harken.data.processor import Processor
 from harken.models.fusion.model import MEDIA, FusionPreTrainedModel
+from harken.models.fusion.processor import FusionProcessor
 from harken.models.model import Model
+from harken.models.predictor import Predictor
 from harken.types import Audio, Image, Part, Prompt, Text, modality_of
 
-WORDS = "words"
+WORDS, TEXT_IDS = "words", MEDIA["text"][0]
 MIDDLE = 0.5
 """The grey of a blank picture where neither the model nor its processor says what a mean picture is."""
 
@@ -39,32 +41,34 @@ class Reading:
         media: by modality the tensors that a blank one changes, as they are then.
         words: which tokens are the prompt's own words, (T,): no control tokens, placeholders or words of the template.
         neutral: the token that stands in the place of a blanked word.
-        modalities: those that the prompt has, words last.
+        unread: the same for a text encoder's own tokenizer.
     """
 
     encoded: EncodedPrompt
     media: Mapping[str, Mapping[str, Tensor]]
     words: Bool[Tensor, " T"]
     neutral: int
+    unread: int
 
     @property
     def modalities(self) -> tuple[str, ...]:
         """What the prompt has, words last."""
-        return (*self.media, WORDS) if bool(self.words.any()) else tuple(self.media)
+        spoken = bool(self.words.any()) or TEXT_IDS in self.encoded.media
+        return (*self.media, WORDS) if spoken else tuple(self.media)
 
     def without(self, blanked: Collection[str]) -> EncodedPrompt:
         """The prompt with some modalities blanked."""
         ids, media = self.encoded.ids, dict(self.encoded.media)
         if WORDS in blanked:
             ids = ids.masked_fill(self.words, self.neutral)
-            for name in (name for name in MEDIA["text"][:1] if name in media):
-                media[name] = torch.full_like(media[name], self.neutral)
+            if TEXT_IDS in media:
+                media[TEXT_IDS] = torch.full_like(media[TEXT_IDS], self.unread)
         for modality in blanked:
             media |= self.media.get(modality, {})
         return replace(self.encoded, ids=ids, media=media, media_key="")
 
 
-def read(model: Model, prompt: Prompt, blobs: Blobs) -> Reading:
+def read(model: Model | Predictor, prompt: Prompt, blobs: Blobs) -> Reading:
     """A prompt as a model reads it.
 
     Raises:
@@ -86,7 +90,9 @@ def read(model: Model, prompt: Prompt, blobs: Blobs) -> Reading:
         elif any(isinstance(part, kinds[modality]) for part in parts):
             media[modality] = _changed(encoded, in_place_of(processor, prompt, blanks[modality]()), modality)
     words = words_of(processor, prompt, encoded.ids)
-    return Reading(encoded, media, words, neutral_token(processor))
+    if isinstance(model, Predictor):  # without a decoder nobody reads the conversation's tokens
+        words = torch.zeros_like(words)
+    return Reading(encoded, media, words, neutral_token(processor), _neutral_of(reader_of(processor), processor.end_id))
 
 
 def parts_of(prompt: Prompt) -> Iterator[Part]:
@@ -156,11 +162,11 @@ def _changed(encoded: EncodedPrompt, blank: EncodedPrompt, modality: str) -> dic
     }
 
 
-def mean_colour(model: Model) -> tuple[int, int, int]:
+def mean_colour(model: Model | Predictor) -> tuple[int, int, int]:
     """The mean picture's colour: what the model's pixels are centred on, red green blue."""
     if isinstance(model.trunk, FusionPreTrainedModel):
-        level = float(model.trunk.config.encoder_parts()["image"].pixel_mean)
-        mean = [level] * 3
+        said = model.trunk.config.encoder_parts()["image"].pixel_mean
+        mean = list(said) if isinstance(said, tuple) else [said] * 3
     else:
         # Hugging Face's objects: not every image processor names a mean.
         reader = getattr(model.processor.hf, "image_processor", None)
@@ -172,12 +178,21 @@ def mean_colour(model: Model) -> tuple[int, int, int]:
 
 def neutral_token(processor: Processor) -> int:
     """The token that stands for a blanked word: padding, if it does not end a text; else unknown, else a full stop."""
-    tokenizer = processor.tokenizer
-    ends = {processor.end_id, tokenizer.eos_token_id}
+    return _neutral_of(processor.tokenizer, processor.end_id)
+
+
+def reader_of(processor: Processor) -> Any:
+    """The tokenizer that cuts the words of a text encoder; the model's own, where it brings none."""
+    return processor.hf.reader if isinstance(processor.hf, FusionProcessor) else processor.tokenizer
+
+
+def _neutral_of(tokenizer: Any, end: int) -> int:
+    ends = {end, tokenizer.eos_token_id}
+    # Hugging Face's object: not every tokenizer knows of unknown words.
     for found in (tokenizer.pad_token_id, getattr(tokenizer, "unk_token_id", None)):
         if found is not None and found not in ends:
             return int(found)
-    return processor.encode_text(".")[-1]
+    return int(tokenizer.encode(".", add_special_tokens=False)[-1])
 
 
 def words_of(processor: Processor, prompt: Prompt, ids: Int[Tensor, " T"]) -> Bool[Tensor, " T"]:

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from harken.evaluate.explain.reading import Reading
 from harken.evaluate.explain.target import Target, batch_of
+from harken.models.predictor import Predictor
 
 EAGER = "eager"
 """Transformers' name of the attention that gives its weights."""
@@ -45,10 +46,12 @@ def prompt_attention(target: Target, reading: Reading, completion: Int[Tensor, "
 
     Returns:
         an entry a token of the prompt, (T,); None where the model's decoder does not give its attention as one whole
-        matrix a layer (linear attention, kernels of its own).
+        matrix a layer (linear attention, kernels of its own), or there is none.
     """
     length, total = len(reading.encoded.ids), len(reading.encoded.ids) + len(completion)
     model = target.model
+    if isinstance(model, Predictor):
+        return None
     with _weights_of(model.trunk.get_decoder()) as seen:
         target(batch_of(model, [reading.encoded], completion))
     layers = [layer[0] for layer in seen if layer.shape[-2] == layer.shape[-1] and layer.shape[-1] >= total - 1]
@@ -56,7 +59,7 @@ def prompt_attention(target: Target, reading: Reading, completion: Int[Tensor, "
     if len(layers) != wanted or len({layer.shape for layer in layers}) > 1:
         return None
     mixed = rollout(layers)
-    rows = mixed[-1:] if target.kind == "reward" else mixed[length - 1 : total - 1]
+    rows = mixed[-1:] if target.kind == "reward" else mixed[length - 1 : max(total - 1, length)]
     return rows.mean(0)[:length]
 
 

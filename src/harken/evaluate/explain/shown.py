@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 from harken.evaluate.embed import Embedded, embed
 
@@ -79,7 +78,8 @@ class View:
     """One number of one answer, taken apart.
 
     Attributes:
-        kind: a policy's likelihood of the answer, or a reward model's score of it.
+        title: what is asked.
+        scale: of views of one scale bars can be compared.
         unit: of all values.
         value: with all of the prompt.
         blank: with all of it blanked.
@@ -92,7 +92,8 @@ class View:
         notes: what could not be shown, and why.
     """
 
-    kind: Literal["policy", "reward"]
+    title: str
+    scale: str
     unit: str
     value: float
     blank: float
@@ -127,10 +128,10 @@ class Explained:
 
 
 def longest_bars(explained: Sequence[Explained]) -> dict[str, float]:
-    """The longest bar of each kind of target on a page, so that bars of one kind can be compared all over it."""
-    out = {"policy": LEAST, "reward": LEAST}
+    """The longest bar of each scale on a page, so that bars of one scale can be compared all over it."""
+    out: dict[str, float] = {}
     for view in (view for one in explained for view in one.views):
-        out[view.kind] = max([out[view.kind], *(abs(share.value) for share in view.shares)])
+        out[view.scale] = max([out.get(view.scale, LEAST), *(abs(share.value) for share in view.shares)])
     return out
 
 

@@ -1,4 +1,7 @@
-"""What is explained: how likely a policy finds an answer, or how good a reward model does. One number an answer."""
+"""What is explained: how likely a policy finds an answer, how good a reward model does, what a head says (`heads`).
+
+One number an answer.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,11 +12,13 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from harken.data.batch import Batch, EncodedPrompt, collate
+from harken.evaluate.explain.shown import MINUS
 from harken.models.model import Model
+from harken.models.predictor import Predictor
 from harken.reward.model import SCORES, RewardModel
 
 LOGPROBS = frozenset({"logprobs"})
-Kind = Literal["policy", "reward"]
+Kind = Literal["policy", "reward", "head"]
 
 
 SMALL = 200_000_000
@@ -35,7 +40,7 @@ class Budget:
     batch: int = 16
 
     @classmethod
-    def of(cls, model: Model, most: int = 256) -> "Budget":
+    def of(cls, model: Model | Predictor, most: int = 256) -> "Budget":
         """What fits a model: a large one takes little at a time.
 
         Args:
@@ -51,13 +56,32 @@ class Target(Protocol):
     """A model, and the number of an answer that is explained."""
 
     @property
-    def model(self) -> Model:
+    def model(self) -> Model | Predictor:
         """Whose."""
         ...
 
     @property
     def kind(self) -> Kind:
-        """Whether it answers or scores."""
+        """Whether it answers, scores or predicts."""
+        ...
+
+    @property
+    def unit(self) -> str:
+        """Of the number."""
+        ...
+
+    @property
+    def title(self) -> str:
+        """The question that a page answers."""
+        ...
+
+    @property
+    def scale(self) -> str:
+        """Numbers of one scale can be compared."""
+        ...
+
+    def extra(self, value: float, tokens: int) -> str:
+        """Another figure of a number, in words, of an answer of so many tokens; none if there is none."""
         ...
 
     def __call__(self, batch: Batch) -> Float[Tensor, " N"]:
@@ -74,6 +98,13 @@ class Likelihood:
 
     model: Model
     kind: Kind = "policy"
+    unit: str = "nats a token"
+    title: str = "Why the policy gave it"
+    scale: str = "policy"
+
+    def extra(self, value: float, tokens: int) -> str:
+        """The sum over the tokens."""
+        return f"{MINUS}{abs(tokens * value):.2f} nats for all {tokens} tokens"
 
     def __call__(self, batch: Batch) -> Float[Tensor, " N"]:
         """Of N answers."""
@@ -89,6 +120,13 @@ class Score:
 
     reward: RewardModel
     kind: Kind = "reward"
+    unit: str = "score"
+    title: str = "Why the reward model scored it so"
+    scale: str = "reward"
+
+    def extra(self, value: float, tokens: int) -> str:
+        """None."""
+        return ""
 
     @property
     def model(self) -> Model:
@@ -102,7 +140,7 @@ class Score:
         return self.reward.combine((raw - self.reward.centre) / self.reward.spread)
 
 
-def batch_of(model: Model, prompts: Sequence[EncodedPrompt], completion: Int[Tensor, " T"]) -> Batch:
+def batch_of(model: Model | Predictor, prompts: Sequence[EncodedPrompt], completion: Int[Tensor, " T"]) -> Batch:
     """The same answer to each of some prompts, on the model's device."""
     count = len(prompts)
     return collate(prompts, [completion] * count, range(count), model.processor.pad_id).to(model.trunk.device)

@@ -98,9 +98,13 @@ class FusionProcessor(ProcessorMixin):
         return made
 
     @property
+    def reader(self) -> PreTrainedTokenizerBase:
+        """The tokenizer that a text encoder reads with: one of its own, or the model's."""
+        return self.tokenizer if self._own_reader is None else self._own_reader
+
+    @property
     def _reading(self) -> Reading:
-        reader = self.tokenizer if self._own_reader is None else self._own_reader
-        return Reading(self._encoders["text"], reader, self.tokenizer.all_special_tokens)
+        return Reading(self._encoders["text"], self.reader, self.tokenizer.all_special_tokens)
 
     def _settings(self, modality: str, count: int) -> Any:
         if modality not in self._encoders:
