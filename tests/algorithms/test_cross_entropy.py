@@ -34,6 +34,17 @@ def test_the_plain_reading(seed, rows, classes, smoothing):
     assert float(soft.total) == pytest.approx(plainly(logits.tolist(), votes.tolist()), rel=1e-4, abs=1e-5)
 
 
+@given(st.integers(0, 10_000), st.integers(1, 6), st.integers(2, 5), st.floats(0, 0.9))
+def test_weights_of_classes_are_torchs(seed, rows, classes, smoothing):
+    chance = torch.Generator().manual_seed(seed)
+    logits = torch.randn(rows, classes, generator=chance, dtype=torch.double) * 3
+    targets = torch.randint(classes, (rows,), generator=chance)
+    weights = torch.rand(classes, generator=chance, dtype=torch.double) * 3
+    found = CrossEntropy(smoothing, tuple(weights.tolist())).loss({"logits": logits}, targets).total
+    peer = torch.nn.functional.cross_entropy(logits, targets, weights, reduction="sum", label_smoothing=smoothing)
+    assert float(found) == pytest.approx(float(peer), rel=1e-5)
+
+
 def test_rows_without_a_target_add_nothing_and_get_no_gradient():
     logits = torch.randn(3, 4, requires_grad=True)
     found = CrossEntropy().loss({"logits": logits}, torch.tensor([2, -1, 0]))

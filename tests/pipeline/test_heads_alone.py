@@ -16,6 +16,7 @@ from harken.cli.table import print_results
 from harken.data.blobs import Blobs
 from harken.models.load import load_predictor
 from harken.pipeline.ask import read_held_out
+from harken.pipeline.recipe import RecipeError
 from harken.pipeline.stages import stages
 from harken.train.loop import Interrupted
 from harken.train.metrics_log import read_metrics
@@ -62,6 +63,31 @@ def test_it_learns_and_is_judged_with_intervals_and_then_has_nothing_to_do(tmp_p
     shown = console.export_text()
     assert "12 held-out prompts" in " ".join(shown.split()) and "shade" in shown and "absolute error" in shown
     assert re.search(r"bright +│ +\S+ % │ .* │ 4, precision \S+ %", shown)
+
+
+@pytest.mark.slow
+def test_what_is_compared_with_other_rows_needs_other_rows(tmp_path):
+    heads = {"near": {"name": "contrast", "between": ["image", "audio"]}}
+    for data in ({"batch": 1}, {"batch": 8, "accumulate": 8}):
+        recipe = prepared(tmp_path, sft={"data": {"steps": 2, **data}}, model={"heads": heads})
+        with pytest.raises(ValueError, match=r"heads\.near: .*raise sft\.data\.batch, or lower sft\.data\.accumulate"):
+            run(recipe, tmp_path / f"run{len(data)}", only=("sft",))
+
+
+@pytest.mark.slow
+def test_a_rare_class_may_weigh_more(tmp_path):
+    """Where the others weigh nothing, it is all that is said."""
+    said = {}
+    for name, weights in (("plain", []), ("weighed", [3.0, 0.0, 0.0])):
+        heads = {"shade": {"name": "classify", "classes": ["dark", "grey", "bright"], "class_weights": weights}}
+        done, _ = run(
+            prepared(tmp_path, sft={"data": {"steps": 6, "batch": 8}}, model={"heads": heads}), tmp_path / name
+        )
+        classes = json.loads((done.folder / "evaluation.json").read_text())["heads"]["shade"]["classes"]
+        said[name] = {one["class"]: one["said"] for one in classes}.get("dark", 0)
+    assert said["plain"] < said["weighed"] == 12
+    with pytest.raises(RecipeError, match="class_weights are 2 numbers from 0 up, one a class"):
+        prepared(tmp_path, model={"heads": {"a": {"name": "classify", "classes": 2, "class_weights": [1.0]}}})
 
 
 @pytest.mark.slow

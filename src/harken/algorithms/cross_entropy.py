@@ -37,13 +37,15 @@ def soft_targets(targets: Shaped[Tensor, "B ..."], classes: int, smoothing: floa
 
 @dataclass(frozen=True)
 class CrossEntropy:
-    """-sum_c q_c log p_c over the rows that have a target (whole: -1 for none; soft: a row that is not finite).
+    """-sum_c w_c q_c log p_c over the rows that have a target (whole: -1 for none; soft: a row that is not finite).
 
     Attributes:
         label_smoothing: share of each target that is spread over all classes.
+        class_weights: w of each class; 1 if not said.
     """
 
     label_smoothing: float = 0.0
+    class_weights: tuple[float, ...] = ()
 
     def loss(self, outputs: Mapping[str, Tensor], targets: Tensor | None) -> TaskLoss:
         """The sum over rows, in nats, and how often the likeliest class is the target's likeliest."""
@@ -53,6 +55,7 @@ class CrossEntropy:
             return TaskLoss(logits.sum() * 0.0, 0)
         logits, targets = in_full(logits[there]), targets[there]
         goal = soft_targets(targets, logits.shape[1], self.label_smoothing).to(logits.dtype)
-        total = -(goal * logits.log_softmax(1)).sum()
+        weighed = goal * goal.new_tensor(self.class_weights) if self.class_weights else goal
+        total = -(weighed * logits.log_softmax(1)).sum()
         right = (logits.argmax(1) == goal.argmax(1)).float().mean()
         return TaskLoss(total, int(there.sum()), {"accuracy": float(right)})

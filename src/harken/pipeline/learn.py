@@ -21,7 +21,7 @@ from harken.train.adversarial import in_training_against, refuse_unseen
 from harken.train.examples import Examples, Table
 from harken.train.loop import Fit, fit
 from harken.train.stopping import held_out, held_out_likelihood
-from harken.train.tasks import learns_from_targets, tasks_of
+from harken.train.tasks import learns_from_targets, refuse_parts_of_one, tasks_of
 
 
 def new_predictor(family: FamilyConfig, corpus: list[str], seed: int) -> Predictor:
@@ -74,6 +74,7 @@ def learn(model: Predictor, table: Table, config: SftConfig, at: Workplace | Non
                 f"heads.{name} has no data: none of the {table.count} examples has a target {name!r}; give them one in "
                 f"facts.{name}, or leave the head out"
             )
+    refuse_parts_of_one(heads, config.data.batch // config.data.accumulate)
     objective = tasks_of(heads)
     module = in_training_against(model, objective, config.attack)
     if config.attack is not None:

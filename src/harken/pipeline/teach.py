@@ -36,7 +36,7 @@ from harken.train.loop import SAMPLES, Fit, fit
 from harken.train.sources import Demonstrations, Taught
 from harken.train.stopping import held_out, held_out_likelihood
 from harken.train.targets import never_seen, targets_of
-from harken.train.tasks import tasks_of
+from harken.train.tasks import refuse_parts_of_one, tasks_of
 
 Work = Callable[[Run, str], None]
 MEND = (
@@ -123,6 +123,7 @@ def _imitate(model: Model, run: Run, at: Workplace) -> None:
     if config.change is not None or config.attack is not None:
         model.features = None  # what was computed before is of media as they are
     heads, objective = spoken_heads(model)
+    refuse_parts_of_one(heads, config.data.batch // config.data.accumulate)
     module, moved = in_training_against(model, objective, config.attack), encoded
     if config.attack is not None:
         moved = EncodedPrompts(model.processor, run.blobs, samples=config.attack.moves_samples)

@@ -22,7 +22,7 @@ def task_of(head: Any) -> Task:
     """The loss of a head, by its settings."""
     match head:
         case Classify():
-            return CrossEntropy(head.label_smoothing)
+            return CrossEntropy(head.label_smoothing, head.class_weights)
         case Regress():
             return Regression(head.spread)
         case Contrast():
@@ -38,6 +38,24 @@ def task_of(head: Any) -> Task:
 def learns_from_targets(head: Any) -> bool:
     """Whether a head needs targets: the others learn from which media stand together."""
     return isinstance(head, Classify | Regress)
+
+
+def refuse_parts_of_one(heads: Mapping[str, Any], rows: int) -> None:
+    """Refuse to compare what stands alone: a contrast and a match learn from the other rows of a part.
+
+    Args:
+        heads: their settings by name.
+        rows: of the smallest part of a batch.
+
+    Raises:
+        ValueError: naming the heads that would learn nothing.
+    """
+    alone = [name for name, head in heads.items() if isinstance(head, Contrast | Match)]
+    if alone and rows < 2:
+        raise ValueError(
+            f"heads.{', '.join(alone)}: what belongs together is learnt against the other rows of a batch's part, and "
+            "here a part has one row; raise sft.data.batch, or lower sft.data.accumulate"
+        )
 
 
 def tasks_of(heads: Mapping[str, Any], language: tuple[str, float | str] | None = None) -> MultiTask:

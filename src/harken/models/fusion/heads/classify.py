@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import inf
 
 from torch import Tensor, nn
 
@@ -16,10 +17,13 @@ class Classify(HeadSettings):
     Attributes:
         classes: how many, 2 or more; or their names, which targets may then be given by.
         label_smoothing: share of each target that is spread over all classes (1512.00567, section 7).
+        class_weights: by what the loss of each class is multiplied, in the order of the classes, where some are rare or
+            matter more; weights with a mean of 1 leave the loss about as large as it was.
     """
 
     classes: int | tuple[str, ...] = 2
     label_smoothing: float = 0.0
+    class_weights: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -28,6 +32,9 @@ class Classify(HeadSettings):
             raise ValueError(f"heads: classes must be 2 or more, not {self.classes}")
         if isinstance(self.classes, tuple) and len(set(self.classes)) != self.count:
             raise ValueError(f"heads: classes are names that differ, not {', '.join(self.classes)}")
+        weights = self.class_weights
+        if weights and (len(weights) != self.count or not all(0 <= w < inf for w in weights) or not any(weights)):
+            raise ValueError(f"heads: class_weights are {self.count} numbers from 0 up, one a class, not {weights}")
 
     @property
     def count(self) -> int:
