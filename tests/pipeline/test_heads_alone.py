@@ -40,7 +40,7 @@ def same(one: Path, other: Path) -> bool:
 def test_it_learns_and_is_judged_with_intervals_and_then_has_nothing_to_do(tmp_path):
     recipe = prepared(tmp_path, sft={"data": {"steps": 60, "batch": 12}})
     done, told = run(recipe, tmp_path / "run")
-    assert [stage.verb for stage in stages(recipe)] == ["sft", "evaluate"]
+    assert [stage.verb for stage in stages(recipe)] == ["sft", "evaluate", "report"]
     found = json.loads((tmp_path / "run" / "evaluation.json").read_text())
     shade, light = found["heads"]["shade"], found["heads"]["light"]
     assert shade["count"] == light["count"] == found["prompts"] == 12
@@ -56,7 +56,7 @@ def test_it_learns_and_is_judged_with_intervals_and_then_has_nothing_to_do(tmp_p
     held_out = read_held_out(tmp_path / "run", Blobs(tmp_path / "others"))
     assert [prompt.id for prompt in held_out] == [f"test{n}" for n in range(12)], "what harken explain RUN takes"
     _, again = run(recipe, tmp_path / "run")
-    assert again.states == [("sft", "current"), ("evaluation", "current")]
+    assert again.states == [(name, "current") for name in ("sft", "evaluation", "report")]
     assert told.lines == []
     console = Console(record=True, width=200)
     print_results(console, done.folder)
@@ -148,7 +148,7 @@ def test_training_ends_early_and_leaves_the_best(tmp_path):
     assert len(measures) - 1 - max(range(len(measures)), key=measures.__getitem__) == 3
 
 
-@pytest.mark.parametrize("verb", ["collect", "reward", "align", "report"])
+@pytest.mark.parametrize("verb", ["collect", "reward", "align"])
 def test_other_verbs_say_that_there_is_nothing_for_them(tmp_path, verb, capsys):
     prepared(tmp_path)
     with pytest.raises(typer.Exit) as ended:
@@ -158,11 +158,12 @@ def test_other_verbs_say_that_there_is_nothing_for_them(tmp_path, verb, capsys):
 
 
 @pytest.mark.slow
-def test_sft_and_evaluate_are_verbs_of_it(tmp_path):
+def test_sft_evaluate_and_report_are_verbs_of_it(tmp_path):
     prepared(tmp_path, sft={"data": {"steps": 1, "batch": 4}})
-    for verb in ("sft", "evaluate"):
+    for verb in ("sft", "evaluate", "report"):
         go_recipe(tmp_path / "recipe.yaml", [], tmp_path / "run", False, False, verb)
     assert (tmp_path / "run" / "evaluation.json").exists()
+    assert (tmp_path / "run" / "report.html").exists()
 
 
 @pytest.mark.slow

@@ -91,3 +91,5 @@ def _print_heads(console: Console, folder: Path, found: dict[str, Any]) -> None:
     for notice in found["notices"]:
         console.print(notice, style="yellow", highlight=False)
     console.print(f"model: {(folder / 'sft').resolve()}", highlight=False, soft_wrap=True)
+    if (folder / "report.html").is_file():
+        console.print(f"report: {(folder / 'report.html').resolve()}", highlight=False, soft_wrap=True)

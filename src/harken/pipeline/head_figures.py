@@ -57,12 +57,14 @@ def _classified(logits: Tensor, targets: Tensor, head: Classify) -> dict[str, An
     said, goal = logits.argmax(1)[goal >= 0], goal[goal >= 0]
     share = exactness((said == goal).numpy())
     names = [str(n) for n in range(head.count)] if isinstance(head.classes, int) else list(head.classes)
-    classes = [_class(name, said == n, goal == n) for n, name in enumerate(names)]
+    classes = {n: _class(name, said == n, goal == n) for n, name in enumerate(names)}
+    seen = [n for n, one in classes.items() if one is not None]
     return {
         "accuracy": share.rate,
         "interval": [share.low, share.high],
         "count": share.count,
-        "classes": [one for one in classes if one is not None],
+        "classes": [classes[n] for n in seen],
+        "confusion": [[int(((goal == true) & (said == other)).sum()) for other in seen] for true in seen],
     }
 
 

@@ -15,6 +15,7 @@ from harken.models.predictor import Predictor
 from harken.pipeline.artefact import fresh_folder, write_text
 from harken.pipeline.ask import HELD_OUT, write_prompts
 from harken.pipeline.head_figures import head_figures
+from harken.pipeline.heads_report import write_heads_report
 from harken.pipeline.learn import learn, new_predictor
 from harken.pipeline.run import Run, Stage
 from harken.pipeline.settings import ModelConfig
@@ -31,7 +32,7 @@ def speaks(config: ModelConfig) -> bool:
 
 
 def stages_of(plain: Mapping[str, Any], reads: tuple[Path, ...]) -> list[Stage]:
-    """The stages of a recipe without a language head: learn, and be judged.
+    """The stages of a recipe without a language head: learn, be judged, and report.
 
     Args:
         plain: the recipe as plain data.
@@ -44,9 +45,11 @@ def stages_of(plain: Mapping[str, Any], reads: tuple[Path, ...]) -> list[Stage]:
         raise ValueError("sft.adapter: adapters are for language models; leave it out of a recipe without one")
     settings = {name: plain[name] for name in ("data", "model", "sft")}
     judged = {"data": plain["data"]}
+    made = ("sft", "evaluation")
     return [
         Stage("sft", "sft", ("sft",), (), settings, _learn, reads=reads),
         Stage("evaluation", "evaluate", ("evaluation.json", HELD_OUT), ("sft",), judged, _judge, reads=reads),
+        Stage("report", "report", ("report.html",), made, dict(plain), write_heads_report, reads=reads),
     ]
 
 
