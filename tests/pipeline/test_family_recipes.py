@@ -123,5 +123,5 @@ def test_the_page_of_the_family_names_every_part():
 def test_the_recipes_of_the_page_are_what_it_says():
     recipes = Path(__file__).parents[2] / "recipes"
     alone, beside = (read_recipe(recipes / f"{name}.yaml") for name in ("heads", "answer_and_classify"))
-    assert [stage.verb for stage in stages(alone)] == ["sft", "evaluate"]
+    assert [stage.verb for stage in stages(alone)] == ["sft", "evaluate", "report"]
     assert {stage.verb for stage in stages(beside)} == {"sft", "collect", "reward", "align", "evaluate", "report"}
