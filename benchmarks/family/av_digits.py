@@ -9,11 +9,12 @@ all of --train is learnt from. What was judged is kept in --work, and a second s
 --speakers several starts share the voices among them.
 """
 
+import hashlib
 import json
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from functools import cache, partial
+from functools import cache, cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -68,11 +69,15 @@ class World:
     voices: dict[str, list[tuple[int, Wave]]]
     noises: list[Wave]
 
-    @property
-    def sizes(self) -> tuple[object, ...]:
-        """How much of each there is."""
-        voices = tuple((name, len(each)) for name, each in sorted(self.voices.items()))
-        return len(self.pictures), voices, len(self.noises)
+    @cached_property
+    def contents(self) -> str:
+        """A hash of all of it."""
+        out = hashlib.sha256()
+        voices = [wave for _, each in sorted(self.voices.items()) for _, wave in each]
+        digits = np.array([digit for _, each in sorted(self.voices.items()) for digit, _ in each])
+        for array in (self.pictures, self.digits, digits, *voices, *self.noises):
+            out.update(np.ascontiguousarray(array).tobytes())
+        return out.hexdigest()
 
     def of(self, speakers: set[str]) -> "World":
         """The same with these speakers alone."""
@@ -269,8 +274,8 @@ def one_speaker(
             LEARNT,
             SNRS,
             seed,
-            learnt.sizes,
-            judged.sizes,
+            learnt.contents,
+            judged.contents,
         )
         out[name] = kept(kept_at[0], f"{kept_at[1]} {seed} {name}", how, partial(made, modalities, fuse))
     return out
@@ -290,10 +295,14 @@ def main() -> None:
     pictures = len(world.digits) - 5000
     seen = World(world.pictures[:pictures], world.digits[:pictures], world.voices, world.noises[::2])
     apart = World(world.pictures[pictures:], world.digits[pictures:], world.voices, world.noises[1::2])
+    if said.test and said.speakers:
+        parser.error("--speakers is for --train alone: with --test all speakers of the test folder judge")
     if said.test:
         splits = {"test": (seen, read_world(said.test))}
     else:
         names = set(world.voices)
+        if strange := set(said.speakers or ()) - names:
+            parser.error(f"--speakers: there is no {', '.join(sorted(strange))}; there are {', '.join(sorted(names))}")
         splits = {
             name: (seen.of(names - {name}), apart.of({name}))
             for name in sorted(names)

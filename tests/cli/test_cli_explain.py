@@ -125,10 +125,12 @@ def test_a_model_of_heads_alone_says_why_each_head_said_so(place, silent):
     assert done.exit_code == 0, done.output
     html = out.read_text()
     assert re.search(r"Why animal is (cat|dog)", html)
-    assert re.search(r"Why size is -?\d", html)
+    assert re.search(r"Why size is \u2212?\d", html)
     assert "Heat on the words" in html
     assert "attention rollout." not in html.replace("\n", " ").split("How this was found")[0]
-    assert re.search(r"animal: (cat|dog); size: ", done.output)
+    assert re.search(r"seen: Why animal is (cat|dog) \(picture", done.output)
+    assert re.search(r"animal: (cat|dog); size: ", html)
+    assert "and where the model looked" not in html
 
 
 @pytest.mark.parametrize(

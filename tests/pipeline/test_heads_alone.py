@@ -62,7 +62,7 @@ def test_it_learns_and_is_judged_with_intervals_and_then_has_nothing_to_do(tmp_p
     print_results(console, done.folder)
     shown = console.export_text()
     assert "12 held-out prompts" in " ".join(shown.split()) and "shade" in shown and "absolute error" in shown
-    assert re.search(r"bright +│ +\S+ % │ .* │ 4, precision \S+ %", shown)
+    assert re.search(r"found of bright +│ +\S+ % │ .* │ 4; right of \d+ said \S+ %", shown)
 
 
 @pytest.mark.slow

@@ -1,6 +1,7 @@
 """The report on heads alone: every figure of the evaluation on one page, what is confused, and why."""
 
 import json
+import re
 import sys
 from pathlib import Path
 
@@ -30,7 +31,7 @@ def test_the_page_says_how_right_each_head_is_and_why(tmp_path):
     assert f"{found['heads']['light']['absolute_error']:.3g}" in html
     assert "recall@1" in html
     assert html.count('<article class="explained">') == 2
-    assert "Why shade is" in html and "Why light is" in html and "Why fits is a match at" in html
+    assert "Why shade is" in html and "Why light is" in html and re.search(r"Why fits is (a|no) match \(", html)
     names = [one["class"] for one in shade["classes"]]
     assert sum(shade["confusion"][n][n] for n in range(len(names))) == round(shade["accuracy"] * shade["count"])
     assert sum(map(sum, shade["confusion"])) == shade["count"] == 12

@@ -61,8 +61,26 @@ def test_null_takes_away_what_has_a_name_of_the_users_own_and_empties_what_may_b
     found = read_recipe(tmp_path / "a.yaml", ["model.heads.a=null", "sft.attack=null"])
     assert set(found.model.heads) == {"b"}
     assert found.sft.attack is None
-    with pytest.raises(RecipeError, match="c=null: the recipe has none"):
+    with pytest.raises(RecipeError, match=r"model\.heads\.c=null: the recipe does not say it.*it says a, b there"):
         read_recipe(tmp_path / "a.yaml", ["model.heads.c=null"])
+    with pytest.raises(RecipeError, match=r"model\.encoders\.audio=null: the recipe does not say it"):
+        read_recipe(tmp_path / "a.yaml", ["model.encoders.audio=null"])
+    radii = ["sft.attack.radius.samples=0.01", "sft.attack.radius.pixel_values=null"]
+    assert read_recipe(tmp_path / "a.yaml", radii).sft.attack.radius == {"samples": 0.01}
+    assert read_recipe(tmp_path / "a.yaml", ["model.heads.a.classes=null"]).model.heads["a"] == {"name": "classify"}
+
+
+def test_another_part_leaves_the_settings_of_the_old_one_behind(tmp_path):
+    text = "{name: words, dimensions: 8}"
+    (tmp_path / "a.yaml").write_text(
+        f"name: mine\nmodel: {{encoders: {{text: {text}}}, fuse: {{name: gated, drop: 0.1}}}}\n"
+    )
+    for said in ("model.encoders.text={name: gru}", "model.encoders.text.name=gru"):
+        found = read_recipe(tmp_path / "a.yaml", [said, "model.fuse.drop=0.2", "name=other"])
+        assert found.model.encoders == {"text": {"name": "gru"}}
+        assert (found.model.fuse["drop"], found.name) == (0.2, "other")
+    kept = read_recipe(tmp_path / "a.yaml", ["model.encoders.text.lower=false"]).model.encoders["text"]
+    assert kept == {"name": "words", "dimensions": 8, "lower": False}
 
 
 def test_a_missing_recipe_and_a_wrong_override(tmp_path):

@@ -13,9 +13,9 @@ from harken.data.blobs import Blobs
 from harken.data.encoded import EncodedPrompts
 from harken.data.prompts import load_prompts
 from harken.evaluate.explain.explanation import explain
-from harken.evaluate.explain.heads import said_by_heads
+from harken.evaluate.explain.heads import SaidByHead, said_by_heads
 from harken.evaluate.explain.page import Page, write_page
-from harken.evaluate.explain.reading import mean_colour, neutral_token
+from harken.evaluate.explain.reading import blank_of_reader, mean_colour, neutral_token
 from harken.evaluate.explain.shown import Explained
 from harken.evaluate.explain.target import Budget, Likelihood, Score, Target
 from harken.models.generate import Decoding
@@ -75,18 +75,23 @@ def explain_(  # noqa: PLR0913, PLR0917  (an option each)
         blobs = Blobs(Path(scratch), flush=False)
         asked = _choose(_read(prompts, blobs), chosen or [], limit)
         policy, judge = _load(model, reward, weights_dtype(dtype))  # type: ignore[arg-type]
-        answers = _answers(policy, asked, blobs, answer, max_tokens)
+        reader = judge.model if policy is None and judge is not None else policy
+        assert reader is not None, "one of the two was loaded"
         first: list[Target] = [Likelihood(policy)] if isinstance(policy, Model) else []
         first += [Score(judge)] if judge is not None else []
-        targets, explained = first, list[Explained]()
-        for prompt, completion in zip(asked, answers, strict=True):
-            targets = [*first, *(said_by_heads(policy, prompt, blobs) if policy is not None else [])]
+        heads = [said_by_heads(policy, prompt, blobs) if policy is not None else [] for prompt in asked]
+        answers = _answers(policy, asked, blobs, answer, max_tokens, heads)
+        budget, explained = Budget.of(reader, points), []
+        for prompt, completion, said in zip(asked, answers, heads, strict=True):
+            targets = [*first, *said]
             if not targets:
                 raise ValueError(f"prompt {prompt.id!r}: no head of {model} says anything of it; leave it out")
-            explained.append(explain(targets, prompt, completion, blobs, Budget.of(targets[0].model, points)))
-            shares = ", ".join(f"{s.name} {s.signed}" for s in explained[-1].views[0].shares)
-            console.print(f"{prompt.id}: {completion.text!r} ({shares})", highlight=False, markup=False, soft_wrap=True)
-        write_page(out, _page(targets[0].model, model, reward, explained))
+            explained.append(explain(targets, prompt, completion, blobs, budget))
+            for view in explained[-1].views:
+                shares = ", ".join(f"{share.name} {share.signed}" for share in view.shares)
+                what = repr(completion.text) if view.scale in ("policy", "reward") else view.title
+                console.print(f"{prompt.id}: {what} ({shares})", highlight=False, markup=False, soft_wrap=True)
+        write_page(out, _page(reader, model, reward, explained))
     console.print(f"page: {out.resolve()}", highlight=False, soft_wrap=True)
 
 
@@ -129,7 +134,12 @@ def _load(model: str, reward: Path | None, dtype: torch.dtype) -> tuple[Model | 
 
 
 def _answers(
-    policy: Model | Predictor | None, prompts: Sequence[Prompt], blobs: Blobs, text: str | None, longest: int
+    policy: Model | Predictor | None,
+    prompts: Sequence[Prompt],
+    blobs: Blobs,
+    text: str | None,
+    longest: int,
+    heads: Sequence[Sequence[SaidByHead]],
 ) -> list[Completion]:
     """The answer to each prompt: what was given, the policy's greedy one, what heads say, or the prompt's reference.
 
@@ -139,8 +149,7 @@ def _answers(
     if isinstance(policy, Predictor):
         if text is not None:
             raise ValueError("a model without a language head gives no answers in words; leave --answer out")
-        told = [said_by_heads(policy, prompt, blobs) for prompt in prompts]
-        said = ["; ".join(f"{one.name}: {one.words}" for one in each) for each in told]
+        said = ["; ".join(f"{one.name}: {one.words}" for one in each) for each in heads]
         return [Completion("heads", p.id, words, "the heads") for p, words in zip(prompts, said, strict=True)]
     if text is not None:
         return [Completion("given", prompt.id, text, "given") for prompt in prompts]
@@ -159,13 +168,20 @@ def _answers(
 def _page(first: Model | Predictor, model: str, reward: Path | None, explained: Sequence[Explained]) -> Page:
     """The page, with what was taken for blank."""
     processor = first.processor
-    blanks = f"The token that says nothing is {processor.tokenizer.convert_ids_to_tokens(neutral_token(processor))}."
+    blanks = "The token that says nothing is {}."
+    if isinstance(first, Model):
+        blanks = blanks.format(processor.tokenizer.convert_ids_to_tokens(neutral_token(processor)))
+    elif "text" in processor.placeholders:
+        blanks = blanks.format(processor.hf.reader.convert_ids_to_tokens(blank_of_reader(processor)))
+    else:
+        blanks = "It reads no words."
     if "image" in processor.placeholders:
         blanks = f"The flat colour is rgb{mean_colour(first)}. {blanks}"
     also = f", and its score by {reward}" if reward is not None else ""
     count = f"{len(explained)} prompt" + ("s" if len(explained) > 1 else "")
-    subtitle = (
-        f"{model}, on {count}{also}: how much each part of a prompt mattered, where in it, and where the model looked."
-    )
+    what = "how much each part of a prompt mattered, and where in it"
+    if isinstance(first, Model):
+        what = "how much each part of a prompt mattered, where in it, and where the model looked"
+    subtitle = f"{model}, on {count}{also}: {what}."
     scored = explained[0].views[0].scale == "reward" if explained else False
     return Page("Why these scores?" if scored else "Why these answers?", subtitle, explained, blanks)

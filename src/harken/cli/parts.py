@@ -1,8 +1,10 @@
 """`harken parts`: what a model of the family can be put together from."""
 
 import difflib
+from typing import Any
 
 import typer
+import yaml
 from rich.table import Table
 from rich.text import Text
 
@@ -40,11 +42,11 @@ def _named(known: list[Described], names: list[str]) -> list[Described]:
     """
     found: list[Described] = []
     for name in names:
-        mine = [part for part in known if name in _calls(part)]
+        mine = [part for part in known if name.lower() in _calls(part)]
         if not mine:
-            all_names = sorted({call for part in known for call in _calls(part)})
-            near = difflib.get_close_matches(name, all_names, 1)
-            hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(sorted({p.name for p in known}))}"
+            all_names = sorted({call for part in known for call in _calls(part) if "." not in call})
+            near = difflib.get_close_matches(name.lower().rpartition(".")[2], all_names, 1)
+            hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(all_names)}"
             raise ValueError(f"there is no part {name!r}; {hint}")
         found += [part for part in mine if part not in found]
     return found
@@ -72,12 +74,19 @@ def _print_all(known: list[Described]) -> None:
     console.print("* taken where none is named", highlight=False)
 
 
+def _as_said(default: Any) -> str:
+    """A default as a recipe would say it; a dash where nothing stands: what that means, the meaning tells."""
+    if default is None or default == "":
+        return "–"
+    plain = list(default) if isinstance(default, tuple) else default
+    return yaml.safe_dump(plain, default_flow_style=True).removesuffix("\n").removesuffix("\n...")
+
+
 def _print_settings(part: Described) -> None:
     table = Table(title=f"{part.room}: {{name: {part.name}}}", title_justify="left", caption_justify="left")
     for column in ("setting", "default", "what"):
         table.add_column(column, overflow="fold")
     for setting in settings_of(part.kind):
-        default = "" if setting.default is None else str(setting.default)
-        table.add_row(Text(setting.name, style="bold"), Text(default), Text(setting.meaning))
+        table.add_row(Text(setting.name, style="bold"), Text(_as_said(setting.default)), Text(setting.meaning))
     console.print(Text(part.says))
     console.print(table)

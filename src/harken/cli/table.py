@@ -55,14 +55,19 @@ def _add_other_heads(table: Table, found: dict[str, Any]) -> None:
 
 def _add_classes(table: Table, classes: list[dict[str, Any]]) -> None:
     """How many of each class were found; of many classes those of which the fewest were."""
-    known = [one for one in classes if "recall" in one]
-    for one in sorted(known, key=lambda one: one["recall"]["share"])[:MOST] if len(known) > MOST else known:
-        low, high = map(percent, one["recall"]["interval"])
-        right = f", precision {percent(one['precision']['share'])}" if "precision" in one else ""
-        shown = Text(f"  {one['class']}")  # somebody's own words, not ours
-        table.add_row("", shown, percent(one["recall"]["share"]), f"{low} to {high}", f"{one['count']}{right}")
-    if len(known) > MOST:
-        table.add_row("", f"  {len(known) - MOST} classes more", "", "", "in evaluation.json")
+
+    def found(one: dict[str, Any]) -> float:
+        return float(one["recall"]["share"]) if "recall" in one else -1.0
+
+    for one in sorted(classes, key=found)[:MOST] if len(classes) > MOST else classes:
+        share, bounds = "", ""
+        if "recall" in one:
+            share, bounds = percent(one["recall"]["share"]), " to ".join(map(percent, one["recall"]["interval"]))
+        right = f"; right of {one['said']} said {percent(one['precision']['share'])}" if "precision" in one else ""
+        shown = Text(f"  found of {one['class']}")  # somebody's own words, not ours
+        table.add_row("", shown, share, bounds, f"{one['count']}{right}")
+    if len(classes) > MOST:
+        table.add_row("", f"  {len(classes) - MOST} classes more", "", "", "in evaluation.json")
 
 
 def _print_heads(console: Console, folder: Path, found: dict[str, Any]) -> None:

@@ -51,7 +51,7 @@ def _words(problem: Any) -> str:
             return f"{problem['msg']} (it is {problem['input']!r})"
 
 
-def _dataclass_of(annotation: Any) -> type | None:
+def dataclass_of(annotation: Any) -> type | None:
     """The dataclass that an annotation speaks of: `X`, `X | None`, `tuple[X, ...]`, `str | X`.
 
     The keys of a mapping of dataclasses are anybody's; what is wrong below them, pydantic says.
@@ -60,7 +60,7 @@ def _dataclass_of(annotation: Any) -> type | None:
         return annotation
     if get_origin(annotation) in (Mapping, dict):
         return None
-    return next((found for option in get_args(annotation) if (found := _dataclass_of(option))), None)
+    return next((found for option in get_args(annotation) if (found := dataclass_of(option))), None)
 
 
 def _refuse_unknown(kind: type, value: Any, where: str, error: type[ValueError]) -> None:
@@ -70,7 +70,7 @@ def _refuse_unknown(kind: type, value: Any, where: str, error: type[ValueError])
         return
     if not isinstance(value, Mapping):
         return
-    known = {entry.name: _dataclass_of(entry.type) for entry in dataclasses.fields(kind)}
+    known = {entry.name: dataclass_of(entry.type) for entry in dataclasses.fields(kind)}
     for key, inner in value.items():
         if key not in known:
             near = difflib.get_close_matches(str(key), list(known), 1)

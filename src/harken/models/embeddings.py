@@ -5,11 +5,12 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from harken.data.batch import Batch, Outputs, Prompts
 from harken.models.fusion.encoders.text.writing import TextEncoder
+from harken.models.fusion.reading import added_ids
 from harken.models.model import Model
 from harken.models.policy import at_least_float32
 from harken.models.predictor import Predictor
@@ -18,7 +19,7 @@ TEXT, TOKENS = "text_embeddings", "token_embeddings"
 EMBEDDINGS = (TEXT, TOKENS)
 """Of words: a text encoder's, (n, T, D), and a language model's of the prompt's tokens, (P, T, D)."""
 REAL = "_real"
-"""Behind their names: which of the embeddings are words, and neither filling nor a place for media."""
+"""Behind their names: which of the embeddings are words: no filling, places for media or control tokens."""
 
 
 @dataclass(frozen=True)
@@ -98,17 +99,24 @@ def _table_of(model: Model | Predictor, name: str) -> _Table:
                 f"attack.radius.{TOKENS}: this model has no language head, so it reads no tokens; a text encoder's "
                 f"words are {TEXT}"
             )
-        media = torch.tensor(list(model.processor.placeholders.values()), dtype=torch.long)
+        if has_second_table(model):
+            raise ValueError(
+                f"attack.radius.{TOKENS}: this model looks its tokens up in a second table in every layer, which would "
+                "still say the words as they are; leave it out"
+            )
+        processor = model.processor
+        unsaid = torch.tensor(sorted(processor.control_ids() | set(processor.placeholders.values())), dtype=torch.long)
         return _Table(
             model.trunk.get_input_embeddings(),
             lambda prompts: prompts.ids,
-            lambda prompts: prompts.mask & ~torch.isin(prompts.ids, media.to(prompts.ids.device)),
+            lambda prompts: prompts.mask & ~torch.isin(prompts.ids, unsaid.to(prompts.ids.device)),
             lambda prompts: torch.ones(len(prompts.ids), dtype=torch.long, device=prompts.ids.device),
         )
+    added = torch.tensor(sorted(added_ids(model.processor.hf.reader)), dtype=torch.long)
     return _Table(
         word_table(model),
         lambda prompts: prompts.media.get("text_ids"),
-        _spoken,
+        lambda prompts: _spoken(prompts, added),
         lambda prompts: prompts.media_rows["text_ids"],
     )
 
@@ -128,9 +136,16 @@ def word_table(model: Model | Predictor) -> nn.Module:
     return readers[0].words
 
 
-def _spoken(prompts: Prompts) -> Bool[Tensor, "n T"]:
+def _spoken(prompts: Prompts, added: Int[Tensor, " S"]) -> Bool[Tensor, "n T"]:
     ids, lengths = prompts.media["text_ids"], prompts.media["text_lengths"]
-    return torch.arange(ids.shape[1], device=ids.device) < lengths[:, None]
+    inside = torch.arange(ids.shape[1], device=ids.device) < lengths[:, None]
+    return inside & ~torch.isin(ids, added.to(ids.device))
+
+
+def has_second_table(model: Model) -> bool:
+    """Whether a model looks its tokens up once more in every layer (Gemma 3n's and 4's embeddings by layer)."""
+    config = model.trunk.config.get_text_config(decoder=True)
+    return bool(getattr(config, "hidden_size_per_layer_input", 0))  # Hugging Face's: few families have it
 
 
 @contextmanager

@@ -72,8 +72,8 @@ def read_held_out(folder: Path, blobs: Blobs) -> list[Prompt]:
     found = found or list(folder.glob(HELD_OUT))  # heads alone are judged once
     if not found:
         raise RunError(
-            f"{folder} holds no held-out prompts (rounds/N/{HELD_OUT}); name the folder of a run after `harken "
-            "evaluate`, or a file of prompts"
+            f"{folder} holds no held-out prompts (rounds/N/{HELD_OUT}; of heads alone {HELD_OUT}); name the "
+            "folder of a run after `harken evaluate` (with --resume, where an older harken evaluated it), or a file"
         )
     prompts = [prompt_from_json(json.loads(line)) for line in lines_of(found[-1])]
     kept = Blobs(folder / "blobs")

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from harken.data.batch import collate_examples
+from harken.data.batch import EncodedPrompt, collate_examples
 from harken.data.blobs import Blobs
 from harken.data.encoded import EncodedPrompts
 from harken.models.fusion.config import FusionConfig
@@ -41,8 +41,8 @@ def predictions(
     """A record for each prompt: its id and, by head, what the head says.
 
     Of a classification `class` and `probabilities` (by name, where classes have names), of a regression `values`, of a
-    contrast `cosine` (None where a modality is absent), of a match `probability`. A discriminator says nothing: it is
-    there to be misled.
+    contrast `cosine` and of a match `probability` (None where one of the two is absent). A discriminator says
+    nothing: it is there to be misled.
 
     Args:
         model: with heads.
@@ -50,10 +50,10 @@ def predictions(
         blobs: the prompts' media.
         batch: prompts at a time.
     """
-    heads = model.trunk.config.head_parts()
-    for part, said in _in_parts(model, prompts, blobs, batch):
+    heads, modalities = model.trunk.config.head_parts(), list(model.trunk.config.encoder_parts())
+    for part, read, said in _in_parts(model, prompts, blobs, batch):
         for row, prompt in enumerate(part):
-            words = {name: _words(head, name, said, row) for name, head in heads.items()}
+            words = {name: _words(head, name, said, row, (read[row], modalities)) for name, head in heads.items()}
             yield {"id": prompt.id, "heads": {name: word for name, word in words.items() if word is not None}}
 
 
@@ -63,7 +63,7 @@ def said_by(model: Model | Predictor, prompts: Sequence[Prompt], blobs: Blobs, b
     Numbers that are one for a whole batch (a contrastive head's scale) are left out.
     """
     found: dict[str, list[Tensor]] = {}
-    for part, said in _in_parts(model, prompts, blobs, batch):
+    for part, _, said in _in_parts(model, prompts, blobs, batch):
         for name, value in said.items():
             if value.dim() and len(value) == len(part):
                 found.setdefault(name, []).append(value)
@@ -72,18 +72,21 @@ def said_by(model: Model | Predictor, prompts: Sequence[Prompt], blobs: Blobs, b
 
 def _in_parts(
     model: Model | Predictor, prompts: Sequence[Prompt], blobs: Blobs, batch: int
-) -> Iterator[tuple[Sequence[Prompt], dict[str, Tensor]]]:
+) -> Iterator[tuple[Sequence[Prompt], list[EncodedPrompt], dict[str, Tensor]]]:
     model.eval()
     encoded = EncodedPrompts(model.processor, blobs)
     for start in range(0, len(prompts), batch):
         part = prompts[start : start + batch]
-        made = collate_examples(encoded(part), model.processor.pad_id, {}).to(model.trunk.device)
+        read = encoded(part)
+        made = collate_examples(read, model.processor.pad_id, {}).to(model.trunk.device)
         with torch.no_grad():
             outputs = model(made, frozenset({"heads"})).heads
-        yield part, {name: value.float().cpu() for name, value in outputs.items()}
+        yield part, read, {name: value.float().cpu() for name, value in outputs.items()}
 
 
-def _words(head: Any, name: str, said: Mapping[str, Tensor], row: int) -> dict[str, JSON] | None:
+def _words(
+    head: Any, name: str, said: Mapping[str, Tensor], row: int, asked: tuple[EncodedPrompt, list[str]]
+) -> dict[str, JSON] | None:
     match head:
         case Classify():
             shares = said[f"{name}.logits"][row].softmax(0)
@@ -97,6 +100,8 @@ def _words(head: Any, name: str, said: Mapping[str, Tensor], row: int) -> dict[s
             cosine = float(said[f"{name}.one"][row] @ said[f"{name}.other"][row])
             return {"cosine": cosine if bool(said[f"{name}.there"][row]) else None}
         case Match():
-            return {"probability": float(said[f"{name}.matched"][row].sigmoid())}
+            encoded, modalities = asked
+            share = float(said[f"{name}.matched"][row].sigmoid())
+            return {"probability": share if head.asks(encoded.placeholders, modalities) else None}
         case _:
             return None

@@ -7,7 +7,7 @@ import pkgutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any, Literal, cast, get_args, get_origin
 
 import yaml
 
@@ -215,33 +215,56 @@ def _nested(key: str, value: Any) -> dict[str, Any]:
 def with_settings(plain: Mapping[str, Any], settings: Mapping[str, Any]) -> Mapping[str, Any]:
     """A recipe as plain data with values by key put over it; another algorithm takes the fields of the old one away.
 
-    Of what has names of the user's own (a model's encoders and heads), null takes one away: `model.heads.size=null`.
+    So does another part of a model: `model.fuse.name=gated`. Of what has names of the user's own (a model's encoders
+    and heads, the radii of an attack), and within it, null takes away what a recipe says: `model.heads.size=null`.
+
+    Raises:
+        RecipeError: if there is nothing to take away.
     """
     for key in sorted(settings, key=lambda key: key != "algorithm.name"):
         value = settings[key]
         if value is None and _is_named_by_users(key):
-            plain = _without(plain, key.split("."))
+            plain = _without(plain, key.split("."), key)
         else:
-            plain = merge(_for_algorithm(plain, key, value), _nested(key, value))
+            said = _nested(key, value)
+            below = _for_algorithm(plain, key, value)
+            plain = merge({**below, "model": _for_parts(below.get("model"), said.get("model"))}, said)
+            plain = {name: part for name, part in plain.items() if name != "model" or part is not None}
     return plain
 
 
+def _for_parts(below: Any, above: Any) -> Any:
+    """A model's settings without those of a part that is another one in what is put over it."""
+    if not isinstance(below, Mapping) or not isinstance(above, Mapping):
+        return below
+    if {"name"} <= set(below) & set(above) and below["name"] != above["name"]:
+        return {}
+    return {name: _for_parts(part, above.get(name)) for name, part in below.items()}
+
+
 def _is_named_by_users(key: str) -> bool:
-    """Whether the mapping that a key stands in is one of free names, and no part with fields of its own."""
-    room: Any = Recipe()
+    """Whether a key stands in a mapping of free names, at whatever depth, and in no part with fields of its own."""
+    kind: type | None = Recipe
     for name in key.split(".")[:-1]:
-        room = getattr(room, name, None)  # a key that is none is refused when the recipe is made
-    return isinstance(room, Mapping)
+        types = {entry.name: entry.type for entry in dataclasses.fields(kind)} if kind is not None else {}
+        if name not in types:
+            return False  # a key that is none is refused when the recipe is made
+        kind = checked_settings.dataclass_of(types[name])
+        if kind is None:
+            return Mapping in {get_origin(one) for one in (types[name], *get_args(types[name]))}
+    return False
 
 
-def _without(plain: Mapping[str, Any], path: Sequence[str]) -> dict[str, Any]:
+def _without(plain: Mapping[str, Any], path: Sequence[str], key: str) -> dict[str, Any]:
     first, *rest = path
     if first not in plain:
-        raise RecipeError(f"{first}=null: the recipe has none that could be taken away")
+        near = difflib.get_close_matches(first, list(plain), 1)
+        hint = f"did you mean {near[0]!r}?" if near else f"it says {', '.join(plain) or 'nothing'} there"
+        raise RecipeError(f"{key}=null: the recipe does not say it, so there is nothing to take away; {hint}")
     if not rest:
         return {name: value for name, value in plain.items() if name != first}
     inner = plain[first]
-    return {**plain, first: _without(inner, rest)} if isinstance(inner, Mapping) else dict(plain)
+    return {**plain, first: _without(inner if isinstance(inner, Mapping) else {}, rest, key)}
 
 
 def read_plain(path: Path, overrides: Sequence[str] = ()) -> Mapping[str, Any]:

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import tiny
 import torch
+from tiny_text import FOLDERS, pretrained_folder
 
 from harken.data.blobs import Blobs
 from harken.data.media.image import encode_png
@@ -15,6 +16,7 @@ from harken.evaluate.explain.heads import said_by_heads
 from harken.evaluate.explain.reading import TEXT_IDS, WORDS, mean_colour, read
 from harken.evaluate.explain.target import Budget
 from harken.models.fusion.build import FamilyConfig
+from harken.models.fusion.reading import added_ids
 from harken.models.fusion.stream import Stream
 from harken.models.predictor import Predictor
 from harken.pipeline.learn import learn, new_predictor
@@ -165,6 +167,52 @@ def test_the_heat_falls_on_the_word_that_decided(blobs, text):
             decided += 1
             assert max(warm, key=lambda name: warm[name]) == TELLING[kind], warm
     assert decided >= 4
+
+
+WRITTEN = "Unhappiness in Łódź, 東京 don't 42"
+
+
+@pytest.mark.parametrize("name", ["gru", "words", *FOLDERS])
+def test_words_are_shown_as_they_were_written_and_added_ids_are_none_of_them(blobs, tmp_path, name):
+    if name in FOLDERS:
+        pretrained_folder(name, tmp_path)
+    text = {"name": "pretrained", "path": str(tmp_path)} if name in FOLDERS else {"name": name}
+    heads = {"kind": {"name": "classify", "classes": 2}}
+    model = new_predictor(FamilyConfig({"text": text}, {"name": "gated", "width": 8}, heads), tiny.CORPUS, 0)
+    prompt = Prompt("p", (Message("user", (Text(WRITTEN),)),))
+    (one,) = said_by_heads(model, prompt, blobs)
+    found = analyse(one, prompt, completion(prompt), blobs, Budget(8, 8))
+    shown = explain([one], prompt, completion(prompt), blobs, Budget(8, 8)).views[0]
+    assert "".join(word.text for word in shown.words) == WRITTEN
+    ids, reader = found.reading.encoded.media[TEXT_IDS][0], model.processor.hf.reader
+    added = [n for n, i in enumerate(ids.tolist()) if i in added_ids(reader)]
+    assert bool(added) == (name in FOLDERS)
+    assert not set(added) & set(found.reading.heard_at.tolist())
+    blank = found.reading.without({WORDS}).media[TEXT_IDS][0]
+    assert torch.equal(blank[added], ids[added]), "what the tokenizer adds stays"
+    assert bool((blank[found.reading.heard_at] == found.reading.unread).all())
+    strange = [note for note in shown.notes if "does not know" in note]
+    assert bool(strange) == (reader.unk_token_id in ids[found.reading.heard_at].tolist())
+    if name == "words":
+        assert "Unhappiness, in, Łódź" in strange[0] and "so is a blank" in strange[0]
+
+
+def test_a_mean_picture_in_grey_may_be_a_list_of_one(blobs):
+    grey = {**ENCODERS["image"], "pixel_mean": (0.2,), "pixel_std": (0.3,)}
+    model = new_predictor(
+        FamilyConfig({"image": grey}, {"name": "gated", "width": 8}, {"kind": HEADS["kind"]}), ["a"], 0
+    )
+    assert mean_colour(model) == (51, 51, 51)
+
+
+def test_a_match_says_nothing_of_a_prompt_with_one_of_the_two(blobs):
+    encoders = {"image": ENCODERS["image"], "audio": ENCODERS["audio"]}
+    heads = {"fits": {"name": "match", "swapped": "image"}}
+    model = new_predictor(FamilyConfig(encoders, {"name": "gated", "width": 8}, heads), ["a"], 0)
+    assert said_by_heads(model, tiny.prompts(blobs)[1], blobs) == []
+    (one,) = said_by_heads(model, tiny.prompts(blobs)[-1], blobs)
+    share = float(one.words.rpartition("(")[2].removesuffix(")"))
+    assert one.words.startswith("a match" if share > 0.5 else "no match")
 
 
 def test_a_mean_picture_in_colour_has_a_number_for_each_channel(blobs):

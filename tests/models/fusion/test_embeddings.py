@@ -117,7 +117,22 @@ def test_a_text_means_what_its_embeddings_say_and_its_filling_nothing(name):
     assert same
 
 
-@pytest.mark.parametrize("name", sorted(set(FAMILIES) - {"gemma4"}))  # that reads ids by a second table too
+def test_a_model_with_a_second_table_of_words_is_refused():
+    with pytest.raises(ValueError, match="in a second table in every layer"):
+        opened(family("gemma4"), TOKENS)
+
+
+@pytest.mark.parametrize("name", ["bert", "roberta", "clip", "t5"])
+def test_what_a_tokenizer_adds_is_no_word_and_an_unknown_word_is_one(name):
+    model = reader(name)
+    media = opened(model, TEXT).laid_open(batch_of(model, "zebra is no", "what is this")).prompts.media
+    plain = model.processor.hf.reader("zebra is no what is this", add_special_tokens=False)["input_ids"]
+    inside = torch.arange(media["text_ids"].shape[1]) < media["text_lengths"][:, None]
+    assert torch.equal(media[TEXT + REAL], inside & torch.isin(media["text_ids"], torch.tensor(plain)))
+    assert not torch.equal(media[TEXT + REAL], inside)
+
+
+@pytest.mark.parametrize("name", sorted(set(FAMILIES) - {"gemma4"}))
 def test_any_policy_reads_the_embeddings_of_its_prompts_and_of_nothing_else(name):
     """With the tokens of another prompt in place of its own it answers as to that one, once or twice a prompt."""
     model = family(name)
@@ -180,8 +195,8 @@ def test_the_words_of_a_vocabulary_are_told_from_those_that_it_lacks():
     reading, batch = opened(model, TEXT), collate_examples(encoded, model.processor.pad_id, {})
     found = reading.laid_open(batch).prompts.media[TEXT][0]
     (encoder,) = (part for part in model.trunk.modules() if isinstance(part, TextEncoder))
-    assert torch.equal(found[1], encoder.table.unknown)
-    assert torch.equal(found, encoder.table(batch.prompts.media["text_ids"])[0])
+    assert torch.equal(found[1], encoder.unknown)
+    assert torch.equal(found, encoder.words(batch.prompts.media["text_ids"])[0])
 
 
 def test_a_model_without_such_a_table_is_refused_with_what_it_has():

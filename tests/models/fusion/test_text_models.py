@@ -127,7 +127,7 @@ def test_a_model_comes_back_from_its_folder(name, tmp_path, blobs):
         assert a.media_key == b.media_key
         assert a.placeholders == b.placeholders
     for (path, one), other in zip(model.trunk.named_parameters(), back.trunk.parameters(), strict=True):
-        assert one.requires_grad == other.requires_grad == (not path.endswith("table.weight") or name != "words")
+        assert one.requires_grad == other.requires_grad == ("table" not in path or name != "words")
     ids = [torch.arange(9, 13)] * 2
     assert torch.equal(
         model(collate(ours, ids, [0, 1], 0), LOGPROBS).logprobs,

@@ -103,7 +103,7 @@ def test_a_model_begins_with_the_vectors_of_a_file(file):
     assert other.table.weight.shape == (8, 3)
     ids = processor(text="<text>The DOG meows")["text_ids"]
     assert ids.tolist() == [[1, 2, 0]]
-    assert torch.equal(encoder(ids).states[0], torch.stack([read[0], read[1], encoder.table.unknown.detach()]))
+    assert torch.equal(encoder(ids).states[0], torch.stack([read[0], read[1], encoder.unknown.detach()]))
 
 
 def test_at_most_so_many_words_those_of_the_corpus_first(file):

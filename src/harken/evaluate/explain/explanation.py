@@ -13,12 +13,13 @@ from harken.data.media import image, numbers
 from harken.evaluate.explain.integrated_gradients import GAP, Integral, media_heat, word_heat
 from harken.evaluate.explain.paint import as_picture, overlay
 from harken.evaluate.explain.places import Places, locate, token_of
-from harken.evaluate.explain.reading import TEXT_IDS, WORDS, Reading, bytes_of, parts_of, read, reader_of
+from harken.evaluate.explain.reading import TEXT_IDS, WORDS, Reading, bytes_of, parts_of, read
 from harken.evaluate.explain.rollout import prompt_attention
 from harken.evaluate.explain.shapley import Coalition, coalitions, shapley
 from harken.evaluate.explain.shown import LEAST, MINUS, Explained, Map, Share, View, Word, signed
 from harken.evaluate.explain.sounds import fewer, pieces, shared_out
 from harken.evaluate.explain.target import Budget, Target, values_of
+from harken.models.embeddings import has_second_table
 from harken.models.model import Model
 from harken.types import Completion, Image, Numbers, Part, Prompt, Text
 
@@ -132,6 +133,10 @@ class _Painter:
         maps: list[Map] = []
         for modality in found.reading.media:
             maps += self.pictures() if modality == "image" else self.sounds(modality)
+        if isinstance(target.model, Model) and WORDS in found.heat and has_second_table(target.model):
+            self.notes.append(
+                "This model looks words up in a second table in every layer; the heat on words is of the first alone."
+            )
         if found.attention is None and isinstance(target.model, Model):
             self.notes.append("This model does not give its attention, so there is no attention rollout.")
         words, note = (self.words(), self.told(WORDS)) if WORDS in found.heat else ((), "")
@@ -278,18 +283,21 @@ class _Painter:
         return tuple(out)
 
     def read_words(self, heat: Sequence[float], largest: float) -> tuple[Word, ...]:
-        """The words that a text encoder reads, a piece each, of a model that reads them nowhere else."""
-        reading, strength = self.found.reading, self.strength(WORDS)
-        ids = reading.encoded.media[TEXT_IDS][0].tolist()
-        pieces = [reader_of(self.target.model.processor).decode([one]) for one in ids] + [""]
-        return tuple(
-            Word(
-                piece.removeprefix("##") + ("" if after.startswith((" ", "##")) else " "),
-                warm,
-                max(-1.0, min(1.0, warm / largest * strength)),
+        """The words as a text encoder reads them, of a model that reads them nowhere else."""
+        reading, strength, rest = self.found.reading, self.strength(WORDS), iter(heat)
+        out = []
+        for ids, text in reading.spoken:
+            warm = sum(next(rest) for _ in ids)
+            out.append(Word(text, warm, max(-1.0, min(1.0, warm / largest * strength))))
+        read, unknown = reading.encoded.media[TEXT_IDS][0], self.target.model.processor.hf.reader.unk_token_id
+        strange = [text.strip() for ids, text in reading.spoken if any(int(read[n]) == unknown for n in ids)]
+        if strange:
+            shown = ", ".join(strange[:5]) + (" ..." if len(strange) > 5 else "")
+            same = ", and so is a blank" if unknown == reading.unread else ""
+            self.notes.append(
+                f"The text encoder does not know {len(strange)} of these words ({shown}): to it they are all one{same}."
             )
-            for piece, after, warm in zip(pieces[:-1], pieces[1:], heat, strict=True)
-        )
+        return tuple(out)
 
 
 def _listed(some: Coalition, reading: Reading) -> str:

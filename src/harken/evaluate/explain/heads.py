@@ -10,7 +10,7 @@ from torch import Tensor
 
 from harken.data.batch import Batch
 from harken.data.blobs import Blobs
-from harken.evaluate.explain.shown import signed
+from harken.evaluate.explain.shown import MINUS, signed
 from harken.evaluate.explain.target import Kind, batch_of
 from harken.models.fusion.config import FusionConfig
 from harken.models.fusion.heads.classify import Classify
@@ -52,8 +52,8 @@ class SaidByHead:
 
     @property
     def scale(self) -> str:
-        """Heads have units of their own, so bars are compared within one."""
-        return f"head {self.name}"
+        """Heads, and numbers of one head, have units of their own, so bars are compared within one."""
+        return f"head {self.name} {self.which}" if isinstance(self.settings, Regress) else f"head {self.name}"
 
     def extra(self, value: float, tokens: int) -> str:
         """A classification's probability."""
@@ -83,7 +83,7 @@ class SaidByHead:
 
 @torch.no_grad()
 def said_by_heads(model: Model | Predictor, prompt: Prompt, blobs: Blobs) -> list[SaidByHead]:
-    """What a model's heads say of a prompt; a contrast says nothing where one of its two is absent.
+    """What a model's heads say of a prompt; a contrast and a match say nothing where one of their two is absent.
 
     Args:
         model: with heads or without.
@@ -104,6 +104,7 @@ def said_by_heads(model: Model | Predictor, prompt: Prompt, blobs: Blobs) -> lis
     return [
         SaidByHead(model, name, settings, which, words, unit)
         for name, settings in config.head_parts().items()
+        if not isinstance(settings, Match) or settings.asks(encoded.placeholders, list(config.encoder_parts()))
         for which, words, unit in _said(name, settings, row)
     ]
 
@@ -117,10 +118,10 @@ def _said(name: str, settings: Any, row: dict[str, Tensor]) -> Iterator[tuple[in
         case Regress():
             for which, value in enumerate(row[f"{name}.values"].tolist()):
                 of = f" (number {which + 1})" if settings.outputs > 1 else ""
-                yield which, f"{value:.4g}{of}", "in its own unit"
+                yield which, f"{value:.4g}".replace("-", MINUS) + of, "units"
         case Contrast():
             if bool(row[f"{name}.there"]):
                 yield 0, f"a cosine of {signed(float(row[f'{name}.one'] @ row[f'{name}.other']))}", "cosine"
         case Match():
             share = float(row[f"{name}.matched"].sigmoid())
-            yield 0, f"a match at {share:.3f}", "log-odds"
+            yield 0, f"{'a match' if share > 0.5 else 'no match'} ({share:.3f})", "log-odds"

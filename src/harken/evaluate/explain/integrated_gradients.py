@@ -162,8 +162,8 @@ def _words_read(
     """The table that is asked for the words, their ids, the id of a blank one, and their places in what is asked."""
     device = model.trunk.device
     if isinstance(model, Predictor):
-        ids = reading.encoded.media[TEXT_IDS][0].to(device)
-        return word_table(model), ids, reading.unread, torch.arange(len(ids), device=device)
+        places = reading.heard_at.to(device)
+        return word_table(model), reading.encoded.media[TEXT_IDS][0].to(device)[places], reading.unread, places
     places = reading.words.nonzero()[:, 0].to(device)
     return model.trunk.get_input_embeddings(), reading.encoded.ids[reading.words].to(device), reading.neutral, places
 

@@ -5,7 +5,7 @@ token that says nothing. Media are blanked before the processor: whatever it doe
 the blank ones too, so this holds for every layout of media tensors.
 """
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from difflib import SequenceMatcher
 from pathlib import Path
@@ -41,20 +41,27 @@ class Reading:
         media: by modality the tensors that a blank one changes, as they are then.
         words: which tokens are the prompt's own words, (T,): no control tokens, placeholders or words of the template.
         neutral: the token that stands in the place of a blanked word.
-        unread: the same for a text encoder's own tokenizer.
+        spoken: of the words that a text encoder reads, which ids make a piece, and the piece as it was written; empty
+            where no encoder reads words.
+        unread: the id that stands in the place of a word that is blanked for a text encoder.
     """
 
     encoded: EncodedPrompt
     media: Mapping[str, Mapping[str, Tensor]]
     words: Bool[Tensor, " T"]
     neutral: int
-    unread: int
+    spoken: Sequence[tuple[tuple[int, ...], str]] = ()
+    unread: int = 0
 
     @property
     def modalities(self) -> tuple[str, ...]:
         """What the prompt has, words last."""
-        spoken = bool(self.words.any()) or TEXT_IDS in self.encoded.media
-        return (*self.media, WORDS) if spoken else tuple(self.media)
+        return (*self.media, WORDS) if bool(self.words.any()) or self.spoken else tuple(self.media)
+
+    @property
+    def heard_at(self) -> Int[Tensor, " W"]:
+        """The places of the words among what a text encoder reads."""
+        return torch.tensor([n for ids, _ in self.spoken for n in ids], dtype=torch.long)
 
     def without(self, blanked: Collection[str]) -> EncodedPrompt:
         """The prompt with some modalities blanked."""
@@ -62,7 +69,7 @@ class Reading:
         if WORDS in blanked:
             ids = ids.masked_fill(self.words, self.neutral)
             if TEXT_IDS in media:
-                media[TEXT_IDS] = torch.full_like(media[TEXT_IDS], self.unread)
+                media[TEXT_IDS] = media[TEXT_IDS].index_fill(1, self.heard_at, self.unread)
         for modality in blanked:
             media |= self.media.get(modality, {})
         return replace(self.encoded, ids=ids, media=media, media_key="")
@@ -92,7 +99,10 @@ def read(model: Model | Predictor, prompt: Prompt, blobs: Blobs) -> Reading:
     words = words_of(processor, prompt, encoded.ids)
     if isinstance(model, Predictor):  # without a decoder nobody reads the conversation's tokens
         words = torch.zeros_like(words)
-    return Reading(encoded, media, words, neutral_token(processor), _neutral_of(reader_of(processor), processor.end_id))
+    spoken: Sequence[tuple[tuple[int, ...], str]] = ()
+    if TEXT_IDS in encoded.media:
+        spoken = processor.hf.reading.pieces(processor.render(prompt.messages))
+    return Reading(encoded, media, words, neutral_token(processor), spoken, blank_of_reader(processor))
 
 
 def parts_of(prompt: Prompt) -> Iterator[Part]:
@@ -166,7 +176,8 @@ def mean_colour(model: Model | Predictor) -> tuple[int, int, int]:
     """The mean picture's colour: what the model's pixels are centred on, red green blue."""
     if isinstance(model.trunk, FusionPreTrainedModel):
         said = model.trunk.config.encoder_parts()["image"].pixel_mean
-        mean = list(said) if isinstance(said, tuple) else [said] * 3
+        each = said if isinstance(said, tuple) else (said,)
+        mean = list(each * 3 if len(each) == 1 else each)
     else:
         # Hugging Face's objects: not every image processor names a mean.
         reader = getattr(model.processor.hf, "image_processor", None)
@@ -181,9 +192,10 @@ def neutral_token(processor: Processor) -> int:
     return _neutral_of(processor.tokenizer, processor.end_id)
 
 
-def reader_of(processor: Processor) -> Any:
-    """The tokenizer that cuts the words of a text encoder; the model's own, where it brings none."""
-    return processor.hf.reader if isinstance(processor.hf, FusionProcessor) else processor.tokenizer
+def blank_of_reader(processor: Processor) -> int:
+    """The id that stands for a blanked word where a text encoder reads: of its own tokenizer, if it brings one."""
+    own = processor.hf.reader if isinstance(processor.hf, FusionProcessor) else processor.tokenizer
+    return _neutral_of(own, processor.end_id)
 
 
 def _neutral_of(tokenizer: Any, end: int) -> int:

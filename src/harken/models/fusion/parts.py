@@ -53,7 +53,8 @@ class Described:
 def catalogue() -> list[Described]:
     """All parts, in the order in which media go through them."""
     rooms = {f"model.encoders.{m}": room for m, room in ENCODERS.items()}
-    rooms |= {"model.fuse": (harken.models.fusion.fuse, "joined"), "model.heads.NAME": (harken.models.fusion.heads, "")}
+    rooms["model.fuse"] = (harken.models.fusion.fuse, "joined")
+    rooms["model.heads.NAME"] = (harken.models.fusion.heads, "language")
     found = []
     for room, (package, default) in rooms.items():
         for name in names_in(package):

@@ -103,7 +103,8 @@ class FusionProcessor(ProcessorMixin):
         return self.tokenizer if self._own_reader is None else self._own_reader
 
     @property
-    def _reading(self) -> Reading:
+    def reading(self) -> Reading:
+        """How a text encoder reads the words of conversations."""
         return Reading(self._encoders["text"], self.reader, self.tokenizer.all_special_tokens)
 
     def _settings(self, modality: str, count: int) -> Any:
@@ -179,7 +180,7 @@ class FusionProcessor(ProcessorMixin):
                 )
             counts["audio"] = [self._fuse.tokens(length) for length in lengths]
         if "text" in self._encoders:
-            settings, read = self._encoders["text"], self._reading(texts)
+            settings, read = self._encoders["text"], self.reading(texts)
             data.update(read)
             counts["text"] = [self._fuse.tokens(settings.tokens(int(n))) for n in read.get("text_lengths", ())]
         if "numbers" in self._encoders:

@@ -1,6 +1,6 @@
 """A matching head: do these two media belong together? Asked of the shared state (ALBEF, 2107.07651, section 3.2)."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -19,6 +19,16 @@ class Match(HeadSettings):
     """
 
     swapped: str | None = None
+
+    def asks(self, placeholders: Mapping[str, int], modalities: Sequence[str]) -> bool:
+        """Whether it can be asked of a prompt: it has what is swapped, and another modality that this may belong to.
+
+        Args:
+            placeholders: of each modality in the prompt.
+            modalities: of the model.
+        """
+        present = {modality for modality, count in placeholders.items() if count}
+        return (self.swapped or modalities[-1]) in present and len(present) > 1
 
     def build(self, width: int, modalities: Sequence[str]) -> "MatchHead":
         """The head, with random weights.

@@ -109,28 +109,36 @@ class Words(Writing):
         return PreTrainedTokenizerFast(tokenizer_object=made, unk_token=UNKNOWN)
 
 
-class WordTable(nn.Embedding):
-    """Vectors of words, and one of all that are not known: id 0."""
+class Lookup(nn.Module):
+    """A word's vector by its id: word n has id n + 1, and id 0 is a word not known. It has no weights of its own."""
 
-    def __init__(self, count: int, width: int):
-        super().__init__(count, width)
-        self.unknown = nn.Parameter(torch.randn(width))
+    def __init__(self, encoder: "WordVectors"):
+        super().__init__()
+        self._of = (encoder,)  # in a tuple, so that it is no part of what it is a part of
 
     def forward(self, ids: Int[Tensor, "B T"]) -> Float[Tensor, "B T D"]:
-        """Each id's vector; word n has id n + 1."""
-        return torch.where((ids > 0)[..., None], super().forward((ids - 1).clamp(min=0)), self.unknown)
+        """Vectors of ids."""
+        (encoder,) = self._of
+        return torch.where((ids > 0)[..., None], encoder.table((ids - 1).clamp(min=0)), encoder.unknown)
 
 
 class WordVectors(TextEncoder):
     """`text_ids` (B, T), `text_lengths` (B,) -> states (B, T, D): each word's vector. Id 0 is a word not known."""
 
-    table: WordTable
+    table: nn.Embedding
 
     def __init__(self, settings: Words):
         super().__init__()
         self.width = settings.dimensions or DIMENSIONS
-        self.table = WordTable(settings.vocabulary, self.width)
+        self.table = nn.Embedding(settings.vocabulary, self.width)
         self.table.weight.requires_grad_(settings.train)
+        self.unknown = nn.Parameter(torch.randn(self.width))
+        self.lookup = Lookup(self)
+
+    @property
+    def words(self) -> nn.Module:
+        """Known words and others."""
+        return self.lookup
 
     @torch.no_grad()
     def take(self, vectors: dict[int, np.ndarray]) -> None:
@@ -140,10 +148,10 @@ class WordVectors(TextEncoder):
         read = torch.from_numpy(np.stack(list(vectors.values()))).to(self.table.weight)
         spread = read.std(unbiased=False)
         self.table.weight.mul_(spread)
-        self.table.unknown.mul_(spread)
+        self.unknown.mul_(spread)
         self.table.weight[list(vectors)] = read
 
     def forward(self, media: Int[Tensor, "B T"], lengths: Int[Tensor, " B"] | None = None) -> Stream:
         """States of B texts, one a word."""
         real = torch.arange(media.shape[1], device=media.device) < lengths_or_all(media, lengths)[:, None]
-        return Stream(self.table(media) * real[..., None], real)
+        return Stream(self.lookup(media) * real[..., None], real)
