@@ -139,7 +139,7 @@ def plan(tmp_path_factory) -> Plan:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("method", ["grpo", "dpo", "sft"])
+@pytest.mark.parametrize("method", ["grpo", *(pytest.param(name, marks=pytest.mark.soak) for name in ("dpo", "sft"))])
 def test_both_sides_are_fed_the_same_tokens(plan, method):
     pytest.importorskip("trl")
     row = Row("tiny", method, prompts=2, group=2, prompt_tokens=72, new_tokens=3, vocabulary=1_200)

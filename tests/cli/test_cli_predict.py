@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 import typer
 
-from harken.cli.predict import _write, predict
+from harken.cli.predict import predict
+from harken.cli.predicting import _write
 from harken.models.load import load_model
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "models"))

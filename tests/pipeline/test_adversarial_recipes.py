@@ -18,6 +18,7 @@ SAMPLES = {"radius": {"samples": 0.01, "pixel_values": 0.01}, "norm": {"samples"
 STEPS = {"data": {"steps": 3, "batch": 6}}
 
 
+@pytest.mark.slow
 def test_heads_learn_from_moved_samples(tmp_path):
     losses = []
     for name, attack in (("moved", SAMPLES), ("plain", None)):
@@ -45,6 +46,7 @@ READS = {
 }
 
 
+@pytest.mark.slow
 def test_a_speaking_model_learns_from_moved_words_and_is_measured_on_words_as_they_are(tmp_path):
     norms = {"norm": {"token_embeddings": "snr", "text_embeddings": "snr"}, "steps": 2}
     losses = []

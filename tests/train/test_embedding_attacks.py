@@ -112,6 +112,7 @@ def test_one_step_is_the_papers():
         assert torch.allclose(after.prompts.media[TEXT][row, :length], expected, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_what_is_learnt_from_moved_words_holds_under_them():
     """Trained alike but for the attack: the one that practised is right under PGD where the other is not."""
     right = {}
@@ -127,6 +128,7 @@ def test_what_is_learnt_from_moved_words_holds_under_them():
     assert right["practised", "attacked"] > 0.6
 
 
+@pytest.mark.slow
 def test_a_run_that_is_killed_goes_on_to_the_same_bits(tmp_path):
     class Killed(Exception):
         pass

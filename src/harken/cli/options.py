@@ -21,6 +21,11 @@ OVERRIDES = typer.Argument(
 )
 
 
+def working(name: str) -> Any:
+    """A file of this room that loads torch: it is loaded when a verb begins, as verbs are."""
+    return import_module(f"harken.cli.{name}")
+
+
 def session() -> Any:
-    """What runs recipes (`cli/session.py`): it loads torch, so it is loaded when a verb begins, as verbs are."""
-    return import_module("harken.cli.session")
+    """What runs recipes (`cli/session.py`)."""
+    return working("session")
