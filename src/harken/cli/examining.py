@@ -7,9 +7,9 @@ import typer
 from rich.table import Table
 
 from harken.cli.options import console
-from harken.cli.session import Stop, doors
+from harken.cli.session import Stop, doors, said_dtype
 from harken.models.doctor import Finding, examine
-from harken.models.load import Dtype, load_model, weights_dtype
+from harken.models.load import load_model
 
 COLOURS = {"ok": "green", "failed": "red", "plain": "yellow", "absent": "dim"}
 
@@ -34,9 +34,7 @@ def examine_model(model: str, dtype: str, json_file: Path | None) -> None:
         json_file: receives the findings too.
     """
     with doors(Stop()):
-        if dtype not in Dtype.__args__:  # type: ignore[attr-defined]
-            raise ValueError(f"--dtype is one of {', '.join(Dtype.__args__)}, not {dtype!r}")  # type: ignore[attr-defined]
-        loaded = load_model(model, weights_dtype(dtype))  # type: ignore[arg-type]
+        loaded = load_model(model, said_dtype(dtype))
         findings = examine(loaded)
     console.print(table_of(model, findings))
     if json_file is not None:

@@ -8,7 +8,7 @@ import torch
 
 from harken.cli.explain import Asked
 from harken.cli.options import console
-from harken.cli.session import Stop, doors
+from harken.cli.session import Stop, doors, said_dtype
 from harken.data.blobs import Blobs
 from harken.data.encoded import EncodedPrompts
 from harken.data.prompts import load_prompts
@@ -19,7 +19,7 @@ from harken.evaluate.explain.reading import blank_of_reader, mean_colour, neutra
 from harken.evaluate.explain.shown import Explained
 from harken.evaluate.explain.target import Budget, Likelihood, Score, Target
 from harken.models.generate import Decoding
-from harken.models.load import Dtype, load_model, load_predictor, speaks, weights_dtype
+from harken.models.load import load_model, load_predictor, speaks
 from harken.models.model import Model
 from harken.models.predictor import Predictor
 from harken.pipeline.ask import read_held_out
@@ -35,11 +35,9 @@ def explain_prompts(said: Asked) -> None:
         said: on the command line.
     """
     with doors(Stop()), TemporaryDirectory() as scratch:
-        if said.dtype not in Dtype.__args__:  # type: ignore[attr-defined]
-            raise ValueError(f"--dtype is one of {', '.join(Dtype.__args__)}, not {said.dtype!r}")  # type: ignore[attr-defined]
         blobs = Blobs(Path(scratch), flush=False)
         asked = _choose(_read(said.prompts, blobs), said.ids, said.limit)
-        policy, judge = _load(said.model, said.reward, weights_dtype(said.dtype))  # type: ignore[arg-type]
+        policy, judge = _load(said.model, said.reward, said_dtype(said.dtype))
         reader = judge.model if policy is None and judge is not None else policy
         assert reader is not None, "one of the two was loaded"
         first: list[Target] = [Likelihood(policy)] if isinstance(policy, Model) else []

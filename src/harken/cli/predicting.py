@@ -10,10 +10,9 @@ import torch
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from harken.cli.options import console, errors
-from harken.cli.session import Stop, doors
+from harken.cli.session import Stop, doors, said_dtype
 from harken.data.blobs import Blobs
 from harken.data.prompts import load_prompts
-from harken.models.load import Dtype, weights_dtype
 from harken.pipeline.predictions import load_with_heads, predictions
 
 
@@ -28,11 +27,9 @@ def predict_prompts(model: str, prompts: Path, out: Path | None, batch: int, dty
         dtype: of the weights, by name.
     """
     with doors(Stop()), tempfile.TemporaryDirectory() as scratch:
-        if dtype not in Dtype.__args__:  # type: ignore[attr-defined]
-            raise ValueError(f"--dtype is one of {', '.join(Dtype.__args__)}, not {dtype!r}")  # type: ignore[attr-defined]
         blobs = Blobs(Path(scratch))
         asked = load_prompts(prompts, blobs)
-        loaded = load_with_heads(model, weights_dtype(dtype))  # type: ignore[arg-type]
+        loaded = load_with_heads(model, said_dtype(dtype))
         loaded.to("cuda" if torch.cuda.is_available() else "cpu")
         lines = (json.dumps(said, ensure_ascii=False) for said in predictions(loaded, asked, blobs, batch))
         if out is None:

@@ -16,10 +16,22 @@ from harken.cli.options import console, errors
 from harken.cli.progress import Bars
 from harken.demo.recipe import demo_recipe
 from harken.demo.world import make_world
+from harken.models.load import Dtype, weights_dtype
 from harken.pipeline.recipe import Recipe, read_recipe
 from harken.pipeline.run import InputMissing, Run, RunError, Stage
 from harken.pipeline.stages import stages
 from harken.train.loop import Interrupted
+
+
+def said_dtype(name: str) -> torch.dtype:
+    """The type of weights that --dtype names.
+
+    Raises:
+        ValueError: if it is none.
+    """
+    if name not in Dtype.__args__:  # type: ignore[attr-defined]
+        raise ValueError(f"--dtype is one of {', '.join(Dtype.__args__)}, not {name!r}")  # type: ignore[attr-defined]
+    return weights_dtype(name)  # type: ignore[arg-type]
 
 
 class Stop:
